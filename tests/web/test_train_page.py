@@ -61,6 +61,41 @@ def test_what_the_alarm_says_is_said_once(page: Page) -> None:
     expect(said).to_have_count(1)
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_is_below_stays_in_place_when_training_begins(page: Page, width: int) -> None:
+    """Guards against curves that jump down when the passages come, and on a phone when the remaining time is known."""
+    folder = home() / "runs" / "new-20260101-120000"
+    model, log = str(home() / "new.distill"), str(folder / "codec.jsonl")
+    begun = ("codec", model, "/none", log, "2026-01-01T12:00:00.000000+00:00")
+    Library(lambda _: None).save_run(RunRecord(*begun, {}, process=this_process()))
+    with EventLog(folder / "codec.jsonl") as tell:
+        tell(m.Notice("It begins."))
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto(f"/#/train/{folder.name}")
+        expect(page.get_by_text("Beginning …")).to_be_visible()
+        expect(page.get_by_text("a passage", exact=True)).to_have_count(2)
+        curves = page.locator(".charts")
+        before = curves.bounding_box()
+
+        def later(route: Route) -> None:
+            route.fulfill(json=route.fetch().json() | {"remaining_s": 500.0, "done_at": "2199-01-01T12:00:00+00:00"})
+
+        page.route(f"**/api/runs/{folder.name}", later)
+        passages = [{"name": f"{number}.wav", "original": "o", "seconds": 5.0} for number in range(2)]
+        rest: dict[str, Any] = {"is_held_out": True, "moments": []}
+        told = {"passages": [one | rest for one in passages], "figures": []}
+        tell(m.VQStepMetrics(1, 1, 9, 2.0, 2.0, 0.1, 0.001, 0.1, 4.0, 0.1, 500.0))
+        expect(page.locator("[data-test=left]")).to_contain_text("all done at about")
+        expect(page.locator(".chart .key b").first).to_have_text("2.00")
+        expect(page.get_by_text("a passage", exact=True)).to_have_count(2)
+        page.route(f"**/api/runs/{folder.name}/learning", lambda route: route.fulfill(json=told))
+        expect(page.locator(".listening h4").first).to_have_text("0.wav")
+    after = curves.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["y"] - after["y"]) < 3
+
+
 @pytest.mark.parametrize("stage", ["codec", "refinement"])
 def test_on_a_phone_every_moment_of_the_listening_is_whole(page: Page, stage: str) -> None:
     """Guards against the last one, which is chosen, cut off in the middle of a word."""

@@ -8,12 +8,13 @@ import { Sound } from "./wave.js";
 const key = (moment) => `${moment.stage} ${moment.step}`;
 const named = (moment, isLast, isRunning) => (isLast ? (isRunning ? "now" : "kept") : `${moment.stage === "refinement" ? "2nd: " : ""}step ${moment.step}`);
 
+const FIRST_HEARD = "Comes in the first minute or two of training, then every minute anew.";
 function Pair({ passage, chosen, isRunning }) {
   const heard = useShared(playing);
   const { moments } = passage;
   if (!moments.length) {
     return html`<div class="pair"><div><h4>${passage.name}</h4><${Sound} reference=${passage.original} length=${passage.seconds} label=${`Original of ${passage.name}`} /></div>
-      <div><h4>through the codec</h4><p class="pending">Comes in the first minute or two of training, then every minute anew.</p></div></div>`;
+      <div><h4>through the codec</h4><p class="pending">${FIRST_HEARD}</p></div></div>`;
   }
   // What is playing is not taken away from under the listener by a newer one.
   const moment = moments.find((one) => heard.isPlaying && one.reference === heard.reference) ?? moments.find((one) => key(one) === chosen) ?? moments.at(-1);
@@ -22,11 +23,16 @@ function Pair({ passage, chosen, isRunning }) {
     <div><h4>through the codec, ${words}${words.includes("step") ? "" : html` <small>(step ${moment.step})</small>`}</h4><${Sound} reference=${moment.reference} length=${passage.seconds} label=${`${passage.name} through the codec, ${words}`} /></div></div>`;
 }
 
-/** Original beside now, at every state that was saved; earlier ones can be chosen. `isRunning`: the codec is being trained. */
-export function Listening({ learning, isRunning }) {
+/** The room for two passages, until they are chosen: what is below would jump when they come. */
+const Awaited = () => html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3><span class="soft">two passages, and how they come back</span></header>
+  <p class="soft moments">What it sounds like is kept here as it learns, to go back to.</p>
+  <div class="pairs">${[1, 2].map(() => html`<div class="pair"><div><h4>a passage</h4><p class="pending whole">Comes when training begins.</p></div><div><h4>through the codec</h4><p class="pending">${FIRST_HEARD}</p></div></div>`)}</div></section>`;
+
+/** Original beside now, at every state that was saved; earlier ones can be chosen. `isRunning`: the codec is being trained; `isAwaited`: it has not begun to. */
+export function Listening({ learning, isRunning, isAwaited }) {
   const [chosen, choose] = useState("");
   const passages = (learning?.passages ?? []).filter((one) => isRunning || one.moments.length > 0);
-  if (!passages.length) return null;
+  if (!passages.length) return isRunning && isAwaited ? html`<${Awaited} />` : null;
   const { moments } = passages[0];
   const last = moments.length ? key(moments.at(-1)) : "";
   const now = moments.some((one) => key(one) === chosen) ? chosen : last;

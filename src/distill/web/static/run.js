@@ -172,6 +172,9 @@ export function Run({ name }) {
   const learning = useLearning(name, isRunning);
   const alarm = useAlarm(name, run, told.prior);
   const heading = useRef(null);
+  // Once, as it was found: its passages are there when it begins, but the page may hear of that a moment later.
+  const hadBegun = useRef(null);
+  if (told.codec) hadBegun.current ??= told.codec.steps.length > 0;
   if (wrong && !run) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!run) return html`<div aria-busy="true" class="run"></div>`;
   const listen = run.has_prior && !isRunning;
@@ -190,7 +193,7 @@ export function Run({ name }) {
     ${run.message && html`<${Alert} tone=${run.state === "interrupted" ? undefined : "bad"}>${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
     ${listen && html`<${FirstSound} run=${run} />`}
-    <${Listening} learning=${learning} isRunning=${isRunning && run.stage !== "prior"} />
+    <${Listening} learning=${learning} isRunning=${isRunning && run.stage !== "prior"} isAwaited=${!hadBegun.current && run.stage === "codec"} />
     ${isRunning || !run.has_prior ? html`<${Curves} run=${run} told=${told} learning=${learning} />` : html`<details class="how-it-learned"><summary>How it learned: losses, pitch and texture, codebooks</summary><${Curves} run=${run} told=${told} learning=${learning} /></details>`}
     ${run.model_id && !isRunning && html`<${Measured} run=${run} />`}
   </div>`;
