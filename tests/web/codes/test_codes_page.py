@@ -229,6 +229,47 @@ def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
     np.testing.assert_array_equal(blended[5:15, 1], one[5:15, 1])
 
 
+def test_two_sounds_of_different_length_are_seen_on_one_scale(page: Page) -> None:
+    """Guards against two grids that scroll together at scales of their own, and one that jumps as the other is edited."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    drag(page, 0, (0, 19), (0, 3))
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator("[data-test=undo]")).to_be_enabled()
+    page.get_by_role("button", name="Fit").click()
+    press(page, "beside")
+    page.get_by_role("dialog").locator("[data-test=open]").nth(1).click()
+    frames = page.locator(".overview i")
+    expect(frames).to_have_count(2)
+
+    def longer_is_framed(left: float, width: float) -> None:
+        style = "one => [parseFloat(one.style.left), parseFloat(one.style.width)]"
+        wanted = f"([left, width]) => Math.abs(left - {left}) < 1 && Math.abs(width - {width}) < 1"
+        page.wait_for_function(
+            f"() => ({wanted})(({style})(document.querySelectorAll('.overview i')[1]))", timeout=10_000
+        )
+
+    longer_is_framed(0, 60)  # its first 30 of 50 columns beside all 30 of the other
+    strip = page.locator(".overview").nth(1).bounding_box()
+    assert strip is not None
+    page.mouse.click(strip["x"] + strip["width"] - 5, strip["y"] + strip["height"] / 2)
+    longer_is_framed(40, 60)
+    page.locator(".grid-place canvas").first.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("m")
+    expect(page.locator("[data-test=said]")).to_contain_text("Mirrored")
+    longer_is_framed(40, 60)
+    page.get_by_role("button", name="Fit").click()
+    page.get_by_role("button", name="Zoom in").click()
+    closest = (8.75, 42.5)  # 48 pixels a column, around the middle of the shorter one
+    longer_is_framed(*closest)
+    page.get_by_label("Scroll together").uncheck()
+    page.get_by_role("button", name="Fit").click()
+    longer_is_framed(*closest)
+    page.get_by_label("Scroll together").check()
+    longer_is_framed(0, 60)
+
+
 def test_what_was_done_is_said_with_the_names_that_the_levels_were_given(page: Page) -> None:
     """Guards against "Mirrored … on Structure" beside a level that is called Groove."""
     page.goto("/#/codes")

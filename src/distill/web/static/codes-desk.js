@@ -95,6 +95,31 @@ function fitted(selection, sheet) {
   return selection.first < sheet.columns ? { ...selection, stop: sheet.columns } : null;
 }
 
+/** Two grids whose views move together, the first time to where the one called `leader` is; gives what parts them. */
+function tied(grids, leader) {
+  const views = grids.map(({ on }) => on.view), seen = [{}, {}];
+  const note = (at) => { const { sheet, per, first } = grids[at]; seen[at] = { sheet, per, first }; };
+  const lead = (from) => {
+    const to = 1 - from, theirs = grids[to];
+    Object.assign(theirs, { per: grids[from].per, first: grids[from].first });
+    theirs.clamp();
+    theirs.wake();
+    views[to]();
+    [0, 1].forEach(note);
+  };
+  for (const [at, one] of grids.entries()) {
+    one.on.view = () => {
+      views[at]();
+      const before = seen[at], isNew = one.sheet !== before.sheet;
+      // What was only drawn anew, as after an edit, leads nowhere: a shorter one may not have followed all the way.
+      if (!one.sheet || !grids[1 - at].sheet || (!isNew && one.per === before.per && one.first === before.first)) return;
+      lead(isNew ? 1 - at : at);
+    };
+  }
+  if (grids[0].sheet && grids[1].sheet) lead(leader);
+  return () => { for (const [at, one] of grids.entries()) one.on.view = views[at]; };
+}
+
 export function Desk({ id, other: otherId, models, Opener }) {
   const sheet = useSheet(id), other = useSheet(otherId);
   const [book, setBook] = useState(null);
@@ -150,12 +175,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
   });
   useEffect(() => {  // both grids show the same stretch of time
     if (!other || !isTied || !links[0].grid || !links[1].grid) return undefined;
-    const frees = [0, 1].map((at) => {
-      const one = links[at].grid, theirs = links[1 - at].grid, before = one.on.view;
-      one.on.view = () => { before(); if (theirs.per !== one.per || Math.abs(theirs.first - one.first) > 0.01) { theirs.per = one.per; theirs.first = one.first; theirs.clamp(); theirs.wake(); } };
-      return () => { one.on.view = before; };
-    });
-    return () => { for (const free of frees) free(); };
+    return tied(links.map(({ grid }) => grid), active);
   }, [other, isTied, links[0].grid, links[1].grid]);
 
   const at = other ? active : 0, own = both[at], selection = selections[at], letters = other ? ["A", "B"] : [""];
