@@ -126,3 +126,19 @@ def test_an_empty_folder_says_what_to_do(page: Page, tmp_path: Path) -> None:
     one = places.add_collection(tmp_path / "empty")
     page.goto(f"/#/recordings/{one.id}")
     expect(page.get_by_text("Put recordings in it; they show up here by themselves.")).to_be_visible()
+
+
+def test_what_was_deleted_is_not_asked_for_again(
+    page: Page, note_piece: Callable[..., str], small_corpus: Path, at_rest: Callable[[Page], None]
+) -> None:
+    """Guards against a page that looks once more at the model or the folder that it has just taken away."""
+    missed: list[str] = []
+    page.on("response", lambda answer: missed.append(answer.url) if answer.status == 404 else None)
+    page.goto(f"/#/library/{note_piece()}")
+    page.locator("[data-test=delete]").click()
+    expect(page.locator(".empty h2")).to_have_text("No models yet")
+    page.goto(f"/#/recordings/{places.add_collection(small_corpus).id}")
+    page.get_by_role("button", name="Remove from the list").click()
+    expect(page.get_by_role("heading", name="What should Distill learn from?")).to_be_visible()
+    at_rest(page)
+    assert missed == []

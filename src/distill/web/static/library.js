@@ -47,7 +47,7 @@ async function done(job) {
 }
 
 async function forget(model) {
-  await remove(`/api/models/${model.id}`, model.name);
+  await remove(`/api/models/${model.id}`, model.name, model.id);
   go("library");
 }
 

@@ -129,7 +129,7 @@ function Folder({ id }) {
   if (!one) return html`<div aria-busy="true"></div>`;
   const forget = async () => {
     await del(`/api/collections/${encodeURIComponent(id)}`);
-    refresh("/api/collections");
+    refresh("/api/collections", encodeURIComponent(id));
     go("recordings");
     const takeBack = async () => {
       await post("/api/collections", { folder: one.folder });

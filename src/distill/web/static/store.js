@@ -93,8 +93,8 @@ export function usePolled(url, every = 2000) {
   const again = useCallback(() => one?.look(), [one]);
   return { ...useShared(one?.value ?? nobody), again };
 }
-/** Looks again, now, at everything under this address. */
-export const refresh = (start) => { for (const [url, one] of asked) if (url.startsWith(start)) one.look(); };
+/** Looks again, now, at everything under this address, but for what is about `gone`, which was just deleted. */
+export const refresh = (start, gone) => { for (const [url, one] of asked) if (url.startsWith(start) && !(gone && url.includes(gone))) one.look(); };
 document.addEventListener("visibilitychange", () => { if (!document.hidden) for (const one of asked.values()) one.look(); });
 
 // What this browser remembers: choices, never results.

@@ -4,12 +4,12 @@ import { html, Action, size, when } from "./parts.js";
 import { attempt, refresh, say, usePolled } from "./store.js";
 
 const LISTS = ["/api/models", "/api/pieces", "/api/trash"];
-const again = () => LISTS.forEach(refresh);
+const again = (gone) => LISTS.forEach((start) => refresh(start, gone));
 
-/** Moves what the server has at this path into the trash; `name` is what it is called. */
-export async function remove(path, name) {
+/** Moves what the server has at this path into the trash; `name` is what it is called, `model` its id where it is one. */
+export async function remove(path, name, model) {
   const item = await del(path);
-  again();
+  again(model);
   say(item ? `${name} is in the trash` : `${name} is off the list; its file was gone already`, { undo: item && { act: () => attempt(() => restore(item)) } });
 }
 async function restore(item) {
