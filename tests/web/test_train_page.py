@@ -96,6 +96,27 @@ def test_what_is_below_stays_in_place_when_training_begins(page: Page, width: in
     assert abs(before["y"] - after["y"]) < 3
 
 
+def test_whoever_watches_is_led_to_the_run_that_goes_on(page: Page) -> None:
+    """Guards against "Going on …" over a prior that trains, and may recite, on a page that nobody opens."""
+    first, second = run("first", "finished"), run("second", recites=True)
+    shown = [first]
+
+    def listed(route: Route) -> None:
+        told = route.fetch().json()
+        route.fulfill(json=told | {"runs": [one | {"job": "1"} for one in told["runs"] if one["name"] in shown]})
+
+    page.route("**/api/runs", listed)
+    going = {"job": "1", "job_step": "Prior"}
+    page.route(f"**/api/runs/{first}", lambda route: route.fulfill(json=route.fetch().json() | going))
+    page.goto(f"/#/train/{first}")
+    expect(page.locator("[data-test=left]")).to_have_text("Going on …")
+    shown.append(second)
+    expect(page.get_by_role("alert", name="Memorization warning")).to_be_visible()
+    page.get_by_role("link", name="first").click()  # to look back is not forbidden
+    page.locator("[data-test=left]").get_by_role("link", name="Prior in training").click()
+    expect(page.get_by_role("heading", name="second", level=2)).to_be_visible()
+
+
 @pytest.mark.parametrize("stage", ["codec", "refinement"])
 def test_on_a_phone_every_moment_of_the_listening_is_whole(page: Page, stage: str) -> None:
     """Guards against the last one, which is chosen, cut off in the middle of a word."""

@@ -41,7 +41,7 @@ function steps(run, current) {
   return run.job ? [{ name: "recordings", how: "done", words: "done" }, ...stages, isComposing(run) ? { name: "sound", how: "current", words: percent(run.job_share) } : { name: "sound", how: "later", words: "" }] : stages;
 }
 
-function Progress({ run }) {
+function Progress({ run, next }) {
   const isRunning = run.state === "running";
   const left = useSteady(run.remaining_s, isRunning);
   const current = run.stages.findLast((stage) => stage.name === run.stage) ?? run.stages.at(-1) ?? { name: run.stage || "codec", progress: 0 };
@@ -49,7 +49,7 @@ function Progress({ run }) {
   const share = isComposing(run) ? run.job_share : isRunning || run.job || run.state !== "finished" ? current.progress : 1;
   return html`<div class="card progress">
     <div class="row"><ol class="stages">${steps(run, current).map(({ name, how, words }) => html`<li class=${how}>${STAGES[name]}${words && html` <small>${words}</small>`}</li>`)}</ol>
-      <span class="left" data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `${ENDED[run.state] ?? "Last written"} ${when(run.changed)}`}</span></div>
+      <span class="left" data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : next ? html`<a href=${address("train", next.name)}>${STAGES[next.stage]} in training</a>` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `${ENDED[run.state] ?? "Last written"} ${when(run.changed)}`}</span></div>
     <${Bar} share=${share} waits=${(isRunning && left == null && !encodes && !share) || (isComposing(run) && !share)} label=${isComposing(run) ? "New sound made" : `${STAGES[current.name]} done`} />
   </div>`;
 }
@@ -171,6 +171,12 @@ export function Run({ name }) {
   const told = useEvents(name, run?.stages.map((stage) => stage.name) ?? [], isRunning);
   const learning = useLearning(name, isRunning);
   const alarm = useAlarm(name, run, told.prior);
+  const { data: all } = usePolled("/api/runs", 1000);
+  // A codec that was gone on with has its prior in a run of its own: whoever watches is led there, and so to its alarm.
+  const next = run?.job && !isRunning ? all?.runs.find((one) => one.name !== name && one.job === run.job && one.state === "running") : undefined;
+  const hadNext = useRef(null);
+  if (run && all) hadNext.current ??= Boolean(next);
+  useEffect(() => { if (next && !hadNext.current) location.replace(address("train", next.name)); }, [next?.name]);
   const heading = useRef(null);
   // Once, as it was found: its passages are there when it begins, but the page may hear of that a moment later.
   const hadBegun = useRef(null);
@@ -189,7 +195,7 @@ export function Run({ name }) {
         ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
       </div></div>
     ${alarm && html`<${Alarm} run=${run} alarm=${alarm} onPass=${() => heading.current.focus({ preventScroll: true })} />`}
-    <${Progress} run=${run} />
+    <${Progress} run=${run} next=${next} />
     ${run.message && html`<${Alert} tone=${run.state === "interrupted" ? undefined : "bad"}>${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
     ${listen && html`<${FirstSound} run=${run} />`}
