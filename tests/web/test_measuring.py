@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 import small_distill
+from distill.errors import OutputError
 from distill.files.home import home
 from distill.files.process import this_process
 from distill.library import Library, RunRecord
-from distill.models import save_model
+from distill.models import load_model, save_model
+from distill.web import jobs, places
 
 RUN = "small-20260101-120000"
 
@@ -22,7 +24,7 @@ def run(small_corpus: Path) -> str:
     folder, path = home() / "runs" / RUN, home() / "studio" / "small" / "small.distill"
     folder.mkdir(parents=True)
     path.parent.mkdir(parents=True)
-    save_model(path, small_distill.small_model(small_distill.small_codec(), name="small"))
+    save_model(path, small_distill.small_model(small_distill.small_codec(), name="small", codec_training={"run": RUN}))
     library = Library(lambda _: None)
     entry = library.note_model(path)
     told = RunRecord(
@@ -104,6 +106,39 @@ def test_a_run_and_its_model_are_told_with_all_that_is_drawn_of_them(client: Any
     assert client.post("/api/generate", json={"model": model["id"], "settings": {}}).status_code == 400
     assert client.post(f"/api/runs/{run}/stop").status_code == 404
     assert client.post(f"/api/runs/{run}/resume", json={}).status_code == 400
+
+
+def test_a_run_knows_its_model_by_its_new_name(client: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a run without model, report and way on, "Wait until its codec is trained", once its model was renamed, and
+    against another model of the same codec in its place."""
+    library = Library(lambda _: None)
+    path = Path(client.get("/api/models").json()[0]["file"])
+    other = load_model(path)
+    other.header.codec_training["run"] = "another"
+    save_model(path.with_name("sibling.distill"), other)
+    sibling = library.note_model(path.with_name("sibling.distill"))
+    assert sibling.origin == library.note_model(path).origin
+    new = client.post(
+        f"/api/models/{places.model_id(library.note_model(path))}/rename", json={"name": "my [one]"}
+    ).json()
+    (path.parent / "my [one]-report.html").write_text("<p>later</p>")
+    (home() / "runs" / run / "codec.state").write_bytes(b"as training left it")
+    detail = client.get(f"/api/runs/{run}").json()
+    assert (detail["model_id"], detail["model"], detail["pages"]) == (new["id"], "my [one]", ["my [one]-report.html"])
+    begun: list[Any] = []
+
+    def start(kind: str, title: str, commands: list[list[Any]], **_: Any) -> Any:
+        begun.append((title, commands[0][1:3]))
+        raise OutputError("It begins here.", "It is a test.")
+
+    monkeypatch.setattr(jobs, "start", start)
+    for asked in ("measure", "resume"):
+        assert client.post(f"/api/runs/{run}/{asked}", json={}).json()["what"] == "It begins here."
+    renamed = path.with_name("my [one].distill")
+    measuring, going_on = begun
+    assert measuring[0] == "Measuring my [one]"
+    assert Path(measuring[1][0]) == renamed
+    assert going_on == ("Going on with my [one]", ["--resume", renamed])
 
 
 def test_a_model_is_deleted_and_comes_back(client: Any, run: str) -> None:

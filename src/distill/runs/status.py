@@ -152,7 +152,7 @@ class RunStatus:
             if kind == "prior" or (kind == "refinement" and _has_prior(model)):
                 return command("distill", "generate", model)
             return command("distill", "train-prior", model, self.record.folder)
-        if not self._has_state:
+        if not self.has_state:
             return ""
         verb = "train-prior" if kind == "prior" else "train"
         return command("distill", verb, "--resume", model if model.exists() else self.run_folder)
@@ -162,7 +162,7 @@ class RunStatus:
         """What went wrong, and where nothing was saved before that, how to begin again; empty if nothing did."""
         if self.record is None:
             return ""
-        if self.state not in ("interrupted", "failed") or self._has_state:
+        if self.state not in ("interrupted", "failed") or self.has_state:
             return self.record.message
         words = "Stopped before anything was saved; there is nothing to go on from."
         if self.state == "failed":
@@ -170,7 +170,8 @@ class RunStatus:
         return f"{words} {BEGIN_AGAIN}{begin_again(self.record)}"
 
     @property
-    def _has_state(self) -> bool:
+    def has_state(self) -> bool:
+        """Whether the state of the training begun last is kept, so that it can go on."""
         return self.record is not None and (self.run_folder / f"{self.record.kind}.state").exists()
 
 

@@ -2,7 +2,6 @@
 
 import time
 from functools import partial
-from glob import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +24,7 @@ from distill.models.health import LEVEL_NAMES
 from distill.web import jobs, places
 from distill.web.routes.sounds import take
 from distill.web.routes.work import JobView, view
+from distill.web.trained import reports_of
 from distill.web.worker import Worker
 
 router = APIRouter(tags=["library"])
@@ -144,7 +144,7 @@ def one_model(model: str) -> ModelDetail:
             )
             for run in library.runs(entry.origin)
         ],
-        reports=[path.name for path in _reports(entry)],
+        reports=[path.name for path in reports_of(entry)],
         base=BASE_CREDITS if header.is_from_base else "Random weights: it learned from these recordings alone.",
         level_names=list(LEVEL_NAMES.get(levels, ())),
         codebook_size=header.codec.codebook_size,
@@ -265,7 +265,7 @@ def _imported(worker: Worker, path: Path) -> ModelView:
 @router.get("/reports/{model}/{page}", response_class=FileResponse, responses={200: {"content": {"text/html": {}}}})
 def report(model: str, page: str) -> FileResponse:
     """A report that lies beside a model: a page that holds everything it shows."""
-    for path in _reports(places.model(model)):
+    for path in reports_of(places.model(model)):
         if path.name == page:
             return FileResponse(path, media_type="text/html")
     raise LibraryError("There is no such report (any more).", "See those there are in Library.")
@@ -285,14 +285,6 @@ def _listed(library: Library, model: str) -> ModelEntry:
         if places.model_id(entry) == model:
             return entry
     raise LibraryError("There is no such model in the library.", "Look again; it may have been renamed or deleted.")
-
-
-def _reports(entry: ModelEntry) -> list[Path]:
-    """Those beside a model that are called as it is, or as it was when it was trained, unless another one is called so now."""
-    folder, library = entry.path.parent, places.library()
-    trained = (Path(run.model) for run in library.runs(entry.origin))
-    former = {path.stem for path in trained if path.parent == folder and not path.exists()}
-    return sorted(page for stem in former | {entry.path.stem} for page in folder.glob(f"{escape(stem)}-*.html"))
 
 
 def _view(entry: ModelEntry, pieces: int) -> ModelView:

@@ -18,6 +18,7 @@ from distill.training import listening
 from distill.web import jobs, places
 from distill.web.figures import FIGURES, known
 from distill.web.routes.work import JobView, view
+from distill.web.trained import model_of
 
 router = APIRouter(tags=["training"])
 
@@ -110,15 +111,18 @@ def measure(run: str) -> JobView:
     """Measures the codec of a run on its recordings, and writes its reconstructions into the run's folder."""
     folder = places.run_folder(run)
     records = records_of(folder)
-    if not records or not Path(records[-1].model).is_file():
-        raise LibraryError("This run has no model yet.", "Wait until its codec is trained.")
-    model, recordings = records[-1].model, records[-1].folder
+    model = model_of(records[-1]) if records else None
+    if model is None or not model.is_file():
+        raise LibraryError(
+            "The model of this run is not there.", "Wait until its codec is trained, or restore it from the trash."
+        )
+    recordings = records[-1].folder
     shutil.rmtree(folder / "reconstructions", ignore_errors=True)  # of an earlier state of the codec
     commands: list[list[str | Path]] = [
         ["reconstruct", model, recordings, "--out", folder / "reconstructions", "--json"],
         ["evaluate", model, recordings, "--out", folder / "evaluation", "--no-opus", "--json"],
     ]
-    return view(jobs.start("measure", f"Measuring {Path(model).stem}", commands, lane="making", about={"run": run}))
+    return view(jobs.start("measure", f"Measuring {model.stem}", commands, lane="making", about={"run": run}))
 
 
 @router.get("/runs/{run}/measured")
@@ -138,13 +142,13 @@ def heard(run: str) -> list[Heard]:
     records = records_of(folder)
     if not records:
         return []
-    out, recordings = folder / "reconstructions", Path(records[-1].folder)
-    model = next((entry for entry in places.library().models() if str(entry.path) == records[-1].model), None)
+    out, recordings, path = folder / "reconstructions", Path(records[-1].folder), model_of(records[-1])
+    model = next((entry for entry in places.library().models() if entry.path == path), None)
+    if model is None or not out.is_dir():
+        return []
     try:
         named = {name_below(path, recordings): path for path in audio_files(recordings)[0]}
     except (CorpusError, OSError):  # the folder is gone
-        named = {}
-    if model is None or not out.is_dir():
         return []
     return [
         Heard(

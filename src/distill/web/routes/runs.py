@@ -22,6 +22,7 @@ from distill.web.answers import Done
 from distill.web.follow import follow
 from distill.web.page_words import event_for_page, for_page
 from distill.web.routes.work import JobView, view
+from distill.web.trained import model_of, reports_of
 from distill.web.unlisted import is_unlisted, relist, unlist
 
 router = APIRouter(tags=["training"])
@@ -173,7 +174,7 @@ def one_run(run: str) -> RunDetail:
     status = look_at(places.run_folder(run))
     active = [job for job in jobs.jobs() if not job.is_over]
     record, records = status.record, {one.kind: one for one in status.records}
-    model = None if record is None else Path(record.model)
+    model = None if record is None else model_of(record)
     entry = next((entry for entry in places.library().models() if entry.path == model and entry.is_there), None)
     levels = int(records["codec"].settings.get("num_quantizers", 4)) if "codec" in records else 4
     threshold = None
@@ -184,18 +185,19 @@ def one_run(run: str) -> RunDetail:
             threshold = None
     is_running = status.state == "running"
     return RunDetail(
-        **_run_view(status, active).model_dump(),
+        **_run_view(status, active).model_dump(exclude={"model"}),
+        model="" if model is None else model.stem,
         folder="" if record is None else record.folder,
         stages=[
             _stage_view(status, name, records) for name in STAGES if any(name == one.name for one in status.stages)
         ],
         can_stop=is_running and record is not None and bool(lives(record.process)),
-        can_go_on=not is_running and record is not None and (status.run_folder / f"{record.kind}.state").exists(),
+        can_go_on=not is_running and status.has_state,
         level_names=list(LEVEL_NAMES.get(levels, ())),
         memorization_threshold=threshold,
         model_id=None if entry is None else places.model_id(entry),
         has_prior=entry is not None and entry.has_prior,
-        pages=[] if model is None else sorted(path.name for path in model.parent.glob(f"{model.stem}-*.html")),
+        pages=[] if entry is None else [path.name for path in reports_of(entry)],
     )
 
 

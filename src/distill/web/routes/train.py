@@ -14,6 +14,7 @@ from distill.training import budget
 from distill.web import jobs, places
 from distill.web.routes.runs import look_at
 from distill.web.routes.work import JobView, view
+from distill.web.trained import model_of
 
 router = APIRouter(tags=["training"])
 _PRIOR_SHARE = 0.5
@@ -107,8 +108,8 @@ def resume(run: str, further: GoOn) -> JobView:
         raise LibraryError("Nothing is known of this run that could go on.", "Train the model again.")
     if status.state == "running":
         raise LibraryError("This run is at work.", "Stop it first.")
-    model = Path(record.model)
-    if not (status.run_folder / f"{record.kind}.state").exists():
+    model = model_of(record)
+    if not status.has_state:
         raise OutputError("The state of this run is not kept any more.", "Train the model again.")
     target = model if model.exists() else status.run_folder
     minutes = [] if further.minutes is None else ["--minutes", f"{further.minutes:g}"]
@@ -117,7 +118,7 @@ def resume(run: str, further: GoOn) -> JobView:
     if record.kind != "prior":
         planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * _PRIOR_SHARE
         commands.append(["train-prior", model, record.folder, "--minutes", f"{planned:g}", "--json"])
-    commands.append(["generate", model, *_first_pieces(str(model)), "--out", places.studio(model.stem), "--json"])
+    commands.append(["generate", model, *_first_pieces(record.model), "--out", places.studio(model.stem), "--json"])
     about = {"model": str(model), "run": run}
     return view(jobs.start("train", f"Going on with {model.stem}", commands, lane="training", about=about))
 
