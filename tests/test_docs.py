@@ -201,6 +201,18 @@ def test_tests_that_are_named_exist() -> None:
             assert any(word in name for name in tests), f"-k {word} finds nothing in {file}"
 
 
+def test_modules_that_are_named_exist() -> None:
+    """Guards against a map of the code that names a file which was renamed since, as ``progress`` was."""
+    page = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)/` \| (.*) \|$", page, flags=re.MULTILINE)
+    named = [(folder, name) for folder, words in rows for name in re.findall(r"`([a-z_\d]+(?:/[a-z_\d]+)?)`", words)]
+    assert len(named) > 50
+    source = ROOT / "src" / "distill"
+    for folder, name in named:
+        place = source / (name if "/" in name else f"{folder}/{name}")
+        assert place.with_suffix(".py").is_file(), f"{folder}/ has no {name}"
+
+
 def test_anchors_lead_to_headings() -> None:
     """Guards against a heading that was renamed while a page still links to it."""
     pages = [page.resolve() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
