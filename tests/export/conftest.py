@@ -50,4 +50,6 @@ def _model(voice: str = "lobes", channels: int = 1, hop: int = 1024, with_prior:
         Source(f"take-{number}.wav", 0.0, False, torch.randint(0, 32, (50, 3), generator=generator))
         for number in range(2)
     ]
-    return small_distill.small_model(codec, prior, sources, prior_training={"best_perplexity": 20.0}, **about)
+    return small_distill.small_model(
+        codec, prior, sources, prior_training={"best_perplexity": 20.0, "from_base": 1}, **about
+    )

@@ -95,9 +95,17 @@ def test_the_folder_for_hugging_face(tmp_path: Path, make_model: Callable[..., M
     assert torch.equal(again.codec.decode(torch.ones(1, 3, 3).long()), model.codec.decode(torch.ones(1, 3, 3).long()))
     assert json.loads((outcome.path / "config.json").read_text())["codec"]["voice"] == "lobes"
     card = (outcome.path / "README.md").read_text()
-    for words in ("license: other", "**Licence.**", "public domain", "| best val loss | 2.5 |", "can decode and hear"):
+    for words in (
+        "license: other",
+        "**Licence.**",
+        "public domain",
+        "| best val loss | 2.5 |  |",
+        "can decode and hear",
+    ):
         assert words in card
     assert "trained on 3 recordings," in card
+    rows = [line.split(" | ")[0] for line in card.splitlines() if line.startswith("| ")]
+    assert len(rows) == len(set(rows)), "two figures of one name: nobody could tell the codec's from the prior's"
     assert "hear them" in outcome.remarks[0]
     bare_model = make_model(with_prior=False)
     one_recording = bare_model.header.corpus.model_copy(update={"file_count": 1})

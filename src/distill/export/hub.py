@@ -1,6 +1,7 @@
 """A folder as Hugging Face lays models out: weights in safetensors, sizes in JSON, a model card. Nothing is sent."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from distill.export.folder import folder_aside
 from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
 from distill.files.names import command
 from distill.models.config import BASE_CREDITS
-from distill.models.header import SECOND_RUN, Figures, Header
+from distill.models.header import SECOND_RUN, Header
 from distill.models.model_file import Model, load_model, save_model
 
 WEIGHTS = "model.safetensors"
@@ -24,6 +25,9 @@ LEAVES_SOUND = (
     "The recordings' own sound, which this model was given with it, is left out. To give it away too, use: "
     "distill models export --with-recordings"
 )
+
+_FOR_DISTILL = frozenset({"run", SECOND_RUN, "seed", "corpus_fingerprint"})
+"""What of a training's record says nothing to a reader of the card."""
 
 
 def export_hub(model: Model, folder: Path) -> Outcome:
@@ -116,9 +120,8 @@ depends on who has the rights in the recordings: choose one only if they are you
 
 ## Figures
 
-| | |
-|---|---|
-{_rows(header.codec_training)}{_rows(header.prior_training or {})}
+{_figures(header)}
+
 Distances are multi-scale mel distances (0 is the same), perplexities are of the next code, {_of_what(header)}.
 """
 
@@ -134,12 +137,25 @@ def _of_what(header: Header) -> str:
     return f"the former of {codec}, the latter of {prior}"
 
 
-def _rows(figures: Figures) -> str:
-    return "".join(
-        f"| {_plain(name.replace('_', ' '))} | {_plain(f'{value:.4g}' if isinstance(value, float) else str(value))} |\n"
-        for name, value in figures.items()
-        if name not in {"run", SECOND_RUN, "seed"}
-    )
+def _figures(header: Header) -> str:
+    """A row a figure, a column a training: both have figures of the same name."""
+    trainings = {"codec": header.codec_training}
+    if header.prior_training is not None:
+        trainings["prior"] = header.prior_training
+    names = [name for name in dict.fromkeys(itertools.chain(*trainings.values())) if name not in _FOR_DISTILL]
+    rows = [
+        ("figure", *trainings),
+        ("---", *("---" for _ in trainings)),
+        *(
+            (_plain(name.replace("_", " ")), *(_cell(one.get(name, "")) for one in trainings.values()))
+            for name in names
+        ),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(value: float | int | str) -> str:
+    return _plain(f"{value:.4g}" if isinstance(value, float) else str(value))
 
 
 def _plain(text: str) -> str:
