@@ -64,7 +64,7 @@ class _NnTilde(nn.Module):
         super().__init__()
         listening, speaking = ListeningStream(codec, 1), SpeakingStream(codec, 1, OwnSpecials())
         self.hop, self.levels, self.channels = codec.hop, codec.num_quantizers, codec.channels
-        self.endless, self.encoder_latency = ENDLESS, listening.latency
+        self.endless, self.encoder_latency, self.decoder_latency = ENDLESS, listening.latency, speaking.latency
         audio, codes = torch.zeros(1, codec.channels, codec.hop), torch.zeros(1, 1, codec.num_quantizers).long()
         with _quietly():
             self.listening = _traced(listening, audio)
@@ -188,8 +188,7 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
     codec = model.codec
     with torch.no_grad(), _quietly():
         scripted = torch.jit.script(_NnTilde(codec).eval())
-    speaking = SpeakingStream(codec, 1, OwnSpecials())
-    lateness = {"encode": scripted.encoder_latency, "decode": speaking.latency}
+    lateness = {"encode": scripted.encoder_latency, "decode": scripted.decoder_latency}
     lateness["forward"] = lateness["encode"] + lateness["decode"]
     make_folder(path.parent)
     with reserving_exactly(path), written_aside(path) as aside, torch.inference_mode():

@@ -69,10 +69,11 @@ class OriginalityJudge:
         self._codes = [source.codes for source in self._trained]
         self._takes = _takes(self._trained)
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
+        self.reference: Reference
+        """How similar recordings of this corpus are to each other."""
         kept = read_kept(model.header.digest)
         if kept is not None:
             pictures, self.reference = kept
-            """How similar recordings of this corpus are to each other."""
             self._passages = Passages(pictures, self._takes)
             return
         begun = [_Begun.of(model, codes, _each(len(self._codes))) for codes in self._codes]
@@ -89,7 +90,7 @@ class OriginalityJudge:
         runs = {levels: whole_runs(codes, self._codes, levels) for levels in self._levels}
         copied = self._copied(runs, len(codes))
         seconds = tuple(
-            self._second(nearest, number, float(elsewhere[number]), bool(_part(copied, number, self._frame_rate) > 0.5))
+            self._second(nearest, number, float(elsewhere[number]), _mostly(copied, number, self._frame_rate))
             for number in range(len(nearest.similarity))
         )
         return Originality(
@@ -266,8 +267,9 @@ def _span(figures: np.ndarray, number: int, frame_rate: float) -> np.ndarray:
     return figures[first : max(first + 1, round((number + 1) * frame_rate))]
 
 
-def _part(flags: np.ndarray, number: int, frame_rate: float) -> float:
-    return float(_span(flags, number, frame_rate).mean())
+def _mostly(flags: np.ndarray, number: int, frame_rate: float) -> bool:
+    """Whether more than half of the positions within one second of the sound have the flag."""
+    return bool(_span(flags, number, frame_rate).mean() > 0.5)
 
 
 def _sound(model: Model, codes: Tensor) -> Iterator[np.ndarray]:

@@ -111,7 +111,7 @@ class Passages:
             whole.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
             power.append(F.pad(level, (0, short)))
         lengths = [len(one) for one in power]
-        self.takes = torch.tensor(list(range(len(lengths)) if takes is None else takes), dtype=torch.int64)
+        self._takes = torch.tensor(list(range(len(lengths)) if takes is None else takes), dtype=torch.int64)
         self._begins = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int64)
         self._mel = torch.cat([torch.zeros(0, BINS), *whole])  # [F, BINS]
         starts, levels = _levels(lengths, torch.cat([torch.zeros(0), *power]))
@@ -157,7 +157,7 @@ class Passages:
         mels = F.pad(mels, (0, 0, 0, short), value=math.log(FLOOR))  # [semitones, F, BINS]
         starts = _seconds(len(power))
         result = _unknown(len(starts))
-        kept = None if exclude is None else self.takes[self._source] != exclude
+        kept = None if exclude is None else self._takes[self._source] != exclude
         audible = [number for number, start in enumerate(starts) if self._is_audible(power[start : start + FRAMES])]
         variants = search.variants
         at_once = max(1, _AT_ONCE // (len(variants) * max(1, len(self._starts))))
@@ -187,10 +187,10 @@ class Passages:
             here = int(source[number])
             frame = int(self._begins[here]) + round(float(seconds[number]) * SAMPLE_RATE / FRAME)
             is_here = self._source == here
-            same_take = self.takes[self._source] == self.takes[here]
+            same_take = self._takes[self._source] == self._takes[here]
             kept = ~same_take | (is_here & ((self._starts - frame).abs() >= FRAMES))
             if exclude is not None:
-                kept &= self.takes[self._source] != exclude
+                kept &= self._takes[self._source] != exclude
             picture = self._mel[None, None, frame : frame + FRAMES]
             self._search(result, [int(number)], picture, [(0.0, 1.0)], kept[None])
         return result.similarity

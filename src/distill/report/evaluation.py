@@ -62,17 +62,23 @@ def _listening(report: EvaluationReport) -> Section:
         )
         for place, pair in enumerate(report.pairs)
     )
+    return section("listen", "Listen", _lead(report), cards)
+
+
+def _lead(report: EvaluationReport) -> str:
     if report.distances:
-        lead = "Each recording was encoded and decoded from its codes alone by every model. The mel distance says how far what "
-        lead += "came out is from the original; lower is closer. All pictures share the original's time and loudness scales."
-        return section("listen", "Listen", lead, cards)
+        return (
+            "Each recording was encoded and decoded from its codes alone by every model. The mel distance says how far what "
+            "came out is from the original; lower is closer. All pictures share the original's time and loudness scales."
+        )
     lead = (
-        "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
+        "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; lower "
+        "is closer."
     )
-    lead += "lower is closer."
-    if report.others:
-        lead += " Beside them is the same sound in other versions; all pictures share the original's time and loudness scales."
-    return section("listen", "Listen", lead, cards)
+    beside = (
+        " Beside them is the same sound in other versions; all pictures share the original's time and loudness scales."
+    )
+    return lead + beside if report.others else lead
 
 
 def _figures(report: EvaluationReport) -> Section:

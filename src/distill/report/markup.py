@@ -29,7 +29,7 @@ def name(value: object) -> str:
     return f"<bdi>{text(value)}</bdi>"
 
 
-def badge(words: str, tone: str = "plain") -> str:
+def badge(words: str, tone: str) -> str:
     """A small label; ``tone`` is good, warn, bad, aside or plain."""
     return f'<span class="badge {tone}">{text(words)}</span>'
 

@@ -89,7 +89,7 @@ def strip_png(strength: npt.NDArray[np.float64], colour: tuple[int, int, int]) -
     return _png(pixels)
 
 
-def waveform_path(audio: npt.NDArray[np.float32], columns: int = 600) -> str:
+def waveform_path(audio: npt.NDArray[np.float32], columns: int) -> str:
     """An SVG path, ``columns`` wide and 200 high, around the extremes of ``audio`` [C, N] in each column."""
     sound = _finite(audio)
     firsts = np.linspace(0, sound.shape[1], min(columns, sound.shape[1]), endpoint=False).astype(np.int64)
@@ -111,7 +111,7 @@ def flac_bytes(audio: npt.NDArray[np.float32]) -> bytes:
     return buffer.getvalue()
 
 
-def sound_url(audio: npt.NDArray[np.float32], *, is_small: bool = False) -> str:
+def sound_url(audio: npt.NDArray[np.float32], *, is_small: bool) -> str:
     """``audio`` [C, N] as an address that holds it: FLAC, or MP3 at about 19 kB a second where there is much of it."""
     if not is_small:
         return data_url("audio/flac", flac_bytes(audio))

@@ -26,6 +26,7 @@ from distill.web.zipped import zipped
 router = APIRouter(tags=["new audio"])
 _SHOWN = 200
 _told: set[str] = set()
+"""What whoever runs the server was warned of already."""
 
 
 class Asked(BaseModel):
@@ -166,7 +167,8 @@ def again(piece: int) -> JobView:
 @router.put("/pieces/{piece}/kept")
 def keep(piece: int, wanted: Kept) -> Done:
     """Marks a piece as one to be found again, or takes the mark away; its file stays where it is either way."""
-    mark = _mark(places.library().generation(piece).id or 0)
+    places.library().generation(piece)  # refuses one that is not known
+    mark = _marks() / str(piece)
     try:
         if wanted.kept:
             make_folder(mark.parent)
@@ -268,18 +270,18 @@ def _piece(one: GenerationRecord, entries: list[ModelEntry], there: set[int]) ->
         shares=one.shares,
         request=one.request,
         length=length_in_words(as_asked(one.request, one.seed)).removesuffix(" of loop"),
-        kept=_mark(one.id or 0).exists(),
+        kept=(_marks() / str(one.id)).exists(),
     )
 
 
-def _mark(piece: int) -> Path:
-    """An empty file that says that a piece is kept."""
-    return home() / "kept" / str(piece)
+def _marks() -> Path:
+    """Where every piece that is kept has an empty file, called by its number."""
+    return home() / "kept"
 
 
 def _kept() -> set[int]:
     """The pieces with a mark."""
-    return {int(mark.name) for mark in _mark(0).parent.glob("*") if mark.name.isdecimal()}
+    return {int(mark.name) for mark in _marks().glob("*") if mark.name.isdecimal()}
 
 
 def _second(told: dict[str, Any], model: str | None) -> SecondView:
