@@ -3,13 +3,16 @@
 import dataclasses
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from distill import pipeline
+from distill.errors import OutputError
 from distill.evaluation import remeasured
 from distill.library import trash
 from distill.making.strength import in_words, measured_strength
@@ -18,9 +21,10 @@ from distill.models.model_file import Model, load_model, save_model
 from distill.recordings.corpus import import_corpus
 from distill.recordings.passages import Passage
 from distill.recordings.split import split_corpus
+from distill.run_plan import RunPlan
 from distill.runs.resume import stopped_prior
 from distill.runs.saved import RefinementRun, Stopped
-from distill.training import Notice, TrainingEvent, budget
+from distill.training import Notice, TrainingEvent, awake, budget
 from distill.training.budget import Closing
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
@@ -209,3 +213,27 @@ def test_a_stopped_prior_does_not_replace_that_of_other_recordings(
     (kept_copy,) = trash.trashed()
     assert kept_copy.file.read_bytes() == before
     assert any(kept_copy.key in event.text for event in events if isinstance(event, Notice))
+
+
+def test_a_computer_that_sleeps_while_it_reads_takes_no_time_from_learning(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against "Reading the recordings took 1 h", and a tenth of the minutes to learn in, for a lid that was closed."""
+    read, clock = pipeline.import_corpus, time.monotonic
+    told: list[float] = []
+    monkeypatch.setattr(awake, "seconds", awake.Awake())
+
+    def read_and_sleep(*given: Any, **how: Any) -> Any:
+        corpus = read(*given, **how)
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600)
+        return corpus
+
+    def time_to_learn(_minutes: float, reading_s: float, *_: Any) -> float:
+        told.append(reading_s)
+        raise OutputError("It ends here.", "It is a test.")
+
+    monkeypatch.setattr(pipeline, "import_corpus", read_and_sleep)
+    monkeypatch.setattr(budget, "time_to_learn", time_to_learn)
+    with pytest.raises(OutputError, match="It ends here"):
+        pipeline.run(small_corpus, tmp_path / "out", RunPlan(minutes=1))
+    assert told[0] < 600

@@ -301,14 +301,14 @@ def run(
 
         split = split_corpus(corpus, seed=plan.seed)
         taken.by("reading")
-        closing = budget.closing_seconds(minutes, plan.seconds, plan.count, corpus.seconds)
-        left = budget.time_to_learn(minutes, time.monotonic() - started, closing, notify)
+        making_s = budget.closing_seconds(minutes, plan.seconds, plan.count, corpus.seconds)
+        left_s = budget.time_to_learn(minutes, taken.seconds, making_s, notify)
         codec = train_codec(
             corpus,
             split,
             model_path,
             events_file(run_folder, "codec"),
-            plan.of_stage(CodecPlan, budget.codec_seconds(left, corpus.seconds) / 60),
+            plan.of_stage(CodecPlan, budget.codec_seconds(left_s, corpus.seconds) / 60),
             config_changes=plan.config_changes,
             whole_run={"minutes": minutes, **plan.of_pieces},
             callback=callback,
@@ -319,13 +319,13 @@ def run(
             return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
         taken.by("the codec")
-        left = 60 * minutes - taken.seconds - closing
+        left_s = 60 * minutes - taken.seconds - making_s
         bundled = add_prior(
             model_path,
             corpus,
             split,
             events_file(run_folder, "prior"),
-            plan.of_stage(PriorPlan, max(left / 60, 0.02)),
+            plan.of_stage(PriorPlan, max(left_s / 60, 0.02)),
             callback=callback,
             cancel_event=cancel_event,
         )
