@@ -198,8 +198,8 @@ def compare(model_path: Path, folder: Path, minutes: Sequence[float], orders: Se
     for budget in minutes:
         plan = dataclasses.replace(PLAN, minutes=budget)
         trained = train_prior(model_path, corpus, config, listen, plan=plan, split=split)
-        rows.append((f"Distill, {budget:g} min", math.log2(trained.record["best_perplexity"])))
-    model.prior, model.sources = trained.prior, trained.sources
+        rows.append((f"Distill, {budget:g} min", math.log2(trained["prior_metadata"]["best_perplexity"])))
+    model.prior, model.sources = trained["prior_model"], trained["sources"]
     a_second = codec.num_quantizers * codec.frame_rate
     return {
         "guess": [(name, bits, bits * a_second) for name, bits in rows],

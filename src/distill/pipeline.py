@@ -231,8 +231,8 @@ def add_prior(
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
-        record.can_go_on = bool(trained.record["cancelled"])
-        before, after = model.header.prior_training or {}, trained.record | {"run": events.parent.name}
+        record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
+        before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         is_continued = resumed is not None and before.get("run") == after["run"]
         if before and not is_continued:
             if reason := reason_to_keep_prior(model_path, before, after, is_stopped=cancel_event.is_set()):
@@ -242,14 +242,14 @@ def add_prior(
             record.tell(Notice(f"The model with the prior it had is in the trash: {back}"))
         header = bundled_header(model.header, trained, after)
         return closed_and_saved(
-            dataclasses.replace(model, header=header, prior=trained.prior, sources=trained.sources),
+            dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"]),
             model_path,
             split.train,
             record,
             cancel_event,
             measures=closing.measures or bool(is_continued and before.get(UNMEASURED)),
             is_cut_short=record.can_go_on,
-            candidates=trained.candidates if closing.hears else (),
+            candidates=trained["candidates"] if closing.hears else (),
         )
 
 

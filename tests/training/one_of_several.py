@@ -105,7 +105,7 @@ def train_tiny_prior(folder: Path, out: Path) -> dict[str, Any]:
     config = PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64, dropout=0.0)
     plan = PriorPlan(epochs=2, batch_size=6 // ranks.world_size(), least_steps=3, views=2, seed=1, device="cpu")
     trained = train_prior(model, folder, config, tell, plan=plan, state_file=StateFile(out / "prior.state"))
-    return {"losses": losses, "held out": trained.record["final_val_loss"]}
+    return {"losses": losses, "held out": trained["prior_metadata"]["final_val_loss"]}
 
 
 def main(task: str, folder: Path, out: Path) -> None:

@@ -69,10 +69,10 @@ def test_training_gives_the_weights_of_each(
     validate(loss)
     plan = PriorPlan(epochs=4, batch_size=4, views=1, least_steps=1, patience=1.0, device="cpu")
     result = train_prior(model_path, small_corpus, CONFIG, plan=plan)
-    assert [one.epoch for one in result.candidates] == [2, 3, 4]
-    for one in result.candidates:
+    assert [one.epoch for one in result["candidates"]] == [2, 3, 4]
+    for one in result["candidates"]:
         assert one.perplexity == pytest.approx(math.exp([3.0, 2.05, 2.0, 2.06][one.epoch - 1]))
         for name, tensor in one.weights.items():
             assert torch.equal(tensor, seen[one.epoch - 1][name]), (one.epoch, name)
-    kept = result.prior.state_dict()
+    kept = result["prior_model"].state_dict()
     assert all(torch.equal(kept[name], tensor) for name, tensor in seen[2].items())

@@ -12,7 +12,6 @@ from distill.models import PriorConfig
 from distill.training import Notice, PriorEpochMetrics, PriorTrainingCompleteEvent, TrainingEvent, train_prior
 from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all, kept_epoch, nothing_more
 from distill.training.plan import PriorPlan
-from distill.training.prior_loop import TrainedPrior
 
 CONFIG = PriorConfig(
     codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0
@@ -84,7 +83,7 @@ def scripted(validate: Callable[..., None]) -> None:
     validate(lambda _: abs(next(epochs) - 1) * 0.2 + 2)
 
 
-def trained(path: Path, folder: Path, **settings: Any) -> tuple[TrainedPrior, list[TrainingEvent]]:
+def trained(path: Path, folder: Path, **settings: Any) -> tuple[dict[str, Any], list[TrainingEvent]]:
     events: list[TrainingEvent] = []
     plan = PriorPlan(epochs=20, views=1, least_steps=2, device="cpu", **settings)
     return train_prior(path, folder, CONFIG, events.append, plan=plan), events
@@ -110,7 +109,7 @@ def test_training_comes_to_rest_when_nothing_more_is_learned(
     (said,) = [event.text for event in events if isinstance(event, Notice) and "Training stops early" in event.text]
     for figure in ("epoch 2", "2.00 then", "3.20 now", "for 2 more"):
         assert figure in said
-    assert result.record["epochs_trained"] == 10
+    assert result["prior_metadata"]["epochs_trained"] == 10
 
 
 @pytest.mark.usefixtures("scripted")

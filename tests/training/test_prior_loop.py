@@ -31,7 +31,6 @@ from distill.training import (
 from distill.training.device import make_fabric
 from distill.training.loop_state import State
 from distill.training.plan import PriorPlan
-from distill.training.prior_loop import TrainedPrior
 from distill.training.schedule import Schedule
 
 CONFIG = PriorConfig(
@@ -48,7 +47,7 @@ def state_of(model: Any, optimizer: torch.optim.Optimizer, steps: int) -> State:
     return State({"weights": model}, {"optimizer": optimizer}, schedule)
 
 
-def run(model_path: Path, folder: Path, **settings: Any) -> tuple[TrainedPrior, list[TrainingEvent]]:
+def run(model_path: Path, folder: Path, **settings: Any) -> tuple[dict[str, Any], list[TrainingEvent]]:
     events: list[TrainingEvent] = []
     result = train_prior(model_path, folder, CONFIG, events.append, plan=dataclasses.replace(PLAN, **settings))
     return result, events
@@ -56,17 +55,17 @@ def run(model_path: Path, folder: Path, **settings: Any) -> tuple[TrainedPrior, 
 
 def test_result_and_events(model_path: Path, small_corpus: Path) -> None:
     result, events = run(model_path, small_corpus)
-    assert isinstance(result.prior, CodePrior)
-    assert not result.prior.training
-    assert result.config == CONFIG
-    assert result.record["epochs_trained"] == 3
-    assert {"final_perplexity", "best_perplexity", "training_date"} <= result.record.keys()
+    assert isinstance(result["prior_model"], CodePrior)
+    assert not result["prior_model"].training
+    assert result["prior_config"] == CONFIG
+    assert result["prior_metadata"]["epochs_trained"] == 3
+    assert {"final_perplexity", "best_perplexity", "training_date"} <= result["prior_metadata"].keys()
     assert sum(isinstance(event, PriorEpochMetrics) for event in events) == 3
     assert any(isinstance(event, PriorStepMetrics) for event in events)
     complete = events[-1]
     assert isinstance(complete, PriorTrainingCompleteEvent)
     assert complete.epochs_trained == 3
-    assert complete.best_perplexity == result.record["best_perplexity"]
+    assert complete.best_perplexity == result["prior_metadata"]["best_perplexity"]
 
 
 def test_the_codec_stays_frozen(model_path: Path, small_corpus: Path) -> None:
@@ -91,9 +90,9 @@ def test_best_weights_come_back(model_path: Path, small_corpus: Path, validate: 
 
     validate(loss)
     result, _ = run(model_path, small_corpus, epochs=4)
-    assert result.record["best_perplexity"] == pytest.approx(math.exp(2.0))
-    assert result.record["final_perplexity"] == pytest.approx(math.exp(4.0))
-    for name, tensor in result.prior.state_dict().items():
+    assert result["prior_metadata"]["best_perplexity"] == pytest.approx(math.exp(2.0))
+    assert result["prior_metadata"]["final_perplexity"] == pytest.approx(math.exp(4.0))
+    for name, tensor in result["prior_model"].state_dict().items():
         assert torch.equal(tensor, snapshots[1][name]), name
     assert any(not torch.equal(snapshots[1][name], snapshots[3][name]) for name in snapshots[1])
 
@@ -101,8 +100,8 @@ def test_best_weights_come_back(model_path: Path, small_corpus: Path, validate: 
 def test_same_seed_same_weights(model_path: Path, small_corpus: Path) -> None:
     first, _ = run(model_path, small_corpus, seed=7)
     second, _ = run(model_path, small_corpus, seed=7)
-    for name, tensor in first.prior.state_dict().items():
-        assert torch.equal(tensor, second.prior.state_dict()[name]), name
+    for name, tensor in first["prior_model"].state_dict().items():
+        assert torch.equal(tensor, second["prior_model"].state_dict()[name]), name
 
 
 def test_cancel_keeps_the_best_so_far(model_path: Path, small_corpus: Path) -> None:
@@ -113,9 +112,9 @@ def test_cancel_keeps_the_best_so_far(model_path: Path, small_corpus: Path) -> N
             cancel.set()
 
     result = train_prior(model_path, small_corpus, CONFIG, stop, cancel, plan=dataclasses.replace(PLAN, epochs=50))
-    assert result.record["cancelled"]
-    assert result.record["epochs_trained"] == 1
-    assert math.isfinite(result.record["best_perplexity"])
+    assert result["prior_metadata"]["cancelled"]
+    assert result["prior_metadata"]["epochs_trained"] == 1
+    assert math.isfinite(result["prior_metadata"]["best_perplexity"])
 
 
 def test_another_folder_is_told(model_path: Path, small_corpus: Path) -> None:
@@ -133,7 +132,7 @@ def test_a_held_out_loss_that_is_never_finite_again_ends_with_the_best_weights(
     losses = chain([3.0, 2.0, math.nan, 1.9], repeat(math.nan))
     validate(lambda _: next(losses))
     result, events = run(model_path, small_corpus, epochs=20)
-    assert result.curves["prior_val_loss"] == [3.0, 2.0, 1.9], "what is not finite once is measured again"
+    assert result["curves"]["prior_val_loss"] == [3.0, 2.0, 1.9], "what is not finite once is measured again"
     assert any("best weights so far are kept" in event.text for event in events if isinstance(event, Notice))
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from distill.models.header import SECOND_RUN, UNMEASURED, CorpusRecord, Header, new_header
 from distill.training.adversarial import RefinementResult
-from distill.training.prior_loop import TrainedPrior
 from distill.training.vqvae_loop import VQTrainingResult
 
 
@@ -36,13 +35,13 @@ def refined_header(header: Header, result: RefinementResult, run: str) -> Header
     return header.model_copy(update={"codec_training": training, "curves": header.curves | curves, "digest": None})
 
 
-def bundled_header(header: Header, trained: TrainedPrior, record: Mapping[str, Any]) -> Header:
-    """The header of a model that gets this prior, with the record of its training."""
+def bundled_header(header: Header, trained: Mapping[str, Any], record: Mapping[str, Any]) -> Header:
+    """The header with what ``train_prior`` gave, and the record of that training."""
     return header.model_copy(
         update={
-            "prior": trained.config,
+            "prior": trained["prior_config"],
             "prior_training": record,
-            "curves": header.curves | trained.curves,
+            "curves": header.curves | trained["curves"],
             "digest": None,  # these tensors are in no file yet
         }
     )

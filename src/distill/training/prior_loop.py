@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -65,15 +65,14 @@ class PriorValidation:
         return perplexity(self.loss)
 
 
-@dataclass(frozen=True)
-class TrainedPrior:
-    """A trained prior with its best weights, frozen, and what is to be bundled with it."""
+class TrainedPrior(TypedDict):
+    """What :func:`train_prior` gives."""
 
-    prior: CodePrior
-    """In eval mode, on the CPU."""
-    config: PriorConfig
-    record: dict[str, Any]
-    """The training as the model file records it: epochs_trained, final_perplexity, best_perplexity, training_date, …"""
+    prior_model: CodePrior
+    """The best weights, in eval mode, on the CPU."""
+    prior_config: PriorConfig
+    prior_metadata: dict[str, Any]
+    """How it was trained: epochs_trained, final_perplexity, best_perplexity, training_date, …"""
     sources: tuple[Source, ...]
     """The recordings as codes."""
     curves: dict[str, list[float]]
@@ -106,6 +105,9 @@ def train_prior(
         split: the codec's split of the corpus; drawn by the codec's seed if not given.
         state_file: where the state is saved, with the codes beside it, and what to resume from. If the codes are gone they are
             extracted again and must be the same; that time does not count as training.
+
+    Returns:
+        A dict of all that is to be bundled with the codec (:class:`TrainedPrior`).
 
     Raises:
         ModelFileError, CorpusError: if one of the two inputs is unusable.
@@ -362,10 +364,10 @@ def _outcome(
 def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool) -> TrainedPrior:
     """The prior with the weights it has now, and what is to be known of its training."""
     inputs, plan = begun.inputs, begun.plan
-    return TrainedPrior(
-        prior=begun.prior.requires_grad_(False).eval().cpu(),
-        config=inputs.config,
-        record={
+    return {
+        "prior_model": begun.prior.requires_grad_(False).eval().cpu(),
+        "prior_config": inputs.config,
+        "prior_metadata": {
             **_noted(outcome),
             "cancelled": int(cancelled),
             "seed": plan.seed,
@@ -375,10 +377,10 @@ def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool)
             "transpose": plan.transpose,
             "corpus_fingerprint": inputs.corpus.fingerprint,
         },
-        sources=begun.data.sources,
-        curves={f"prior_{name}": values for name, values in begun.state.curves.items()},
-        candidates=candidates(begun.state.epoch_weights, begun.state.best_weights, begun.state.curves["val_loss"]),
-    )
+        "sources": begun.data.sources,
+        "curves": {f"prior_{name}": values for name, values in begun.state.curves.items()},
+        "candidates": candidates(begun.state.epoch_weights, begun.state.best_weights, begun.state.curves["val_loss"]),
+    }
 
 
 def _noted(outcome: PriorTrainingCompleteEvent) -> dict[str, Any]:
