@@ -66,7 +66,7 @@ class PriorValidation:
 
 
 class TrainedPrior(TypedDict):
-    """What :func:`train_prior` gives."""
+    """What :func:`train_prior` gives: a dict, since programs outside of Distill read it by these names."""
 
     prior_model: CodePrior
     """The best weights, in eval mode, on the CPU."""
