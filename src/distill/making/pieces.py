@@ -93,15 +93,15 @@ def make(
     if request.kind == "audio":
         check_request(request.seconds, count)
     request.sampling.check_levels(model.codec.num_quantizers)
-    given = None if request.given is None else file_digest(request.given)
+    given_digest = None if request.given is None else file_digest(request.given)
     request = replace(
         request,
-        is_after_fade=request.kind == "audio" and given is not None,
+        is_after_fade=request.kind == "audio" and request.given is not None,
         is_replaced_whole=request.kind == "infill",
         max_similarity=max_similarity,
     )
     tell = callback or ignore
-    voice = voice_of(model, request.voice_settings, tell, _replaced(request, given))
+    voice = voice_of(model, request.voice_settings, tell, _replaced(request, given_digest))
     # What is noted is the voice that renders them, so that it can be made again.
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, tell)
@@ -110,9 +110,9 @@ def make(
     notes = PieceNotes(model, callback)
     try:
         for one in judged:
-            announced = partial(_announce, notes, request, given, one.together)
+            announced = partial(_announce, notes, request, given_digest, one.together)
             pieces.append(_written(model, out, request, one.take, one.originality, announced))
-            notes.add(_noted(pieces[-1], request, given, one.together))
+            notes.add(_noted(pieces[-1], request, given_digest, one.together))
     finally:  # what is on disk is noted, even if it was interrupted while it was
         notes.catch_up()
     return tuple(replace(piece, number=number) for piece, number in zip(pieces, notes.numbers, strict=True))
@@ -128,15 +128,15 @@ def check_similarity(highest: float | None) -> None:
         raise SettingError(f"The maximum similarity {highest:g} is out of range.", "Choose a percentile from 0 to 100.")
 
 
-def _announce(notes: PieceNotes, request: Request, given: str | None, together: range, piece: Piece) -> None:
-    notes.announce(_noted(piece, request, given, together), [] if piece.sidecar is None else [piece.sidecar])
+def _announce(notes: PieceNotes, request: Request, given_digest: str | None, together: range, piece: Piece) -> None:
+    notes.announce(_noted(piece, request, given_digest, together), [] if piece.sidecar is None else [piece.sidecar])
 
 
-def _noted(piece: Piece, request: Request, given: str | None, together: range) -> NewPiece:
+def _noted(piece: Piece, request: Request, given_digest: str | None, together: range) -> NewPiece:
     """A piece as the library notes it.
 
     Args:
-        given: SHA-256 of the prompt or recording.
+        given_digest: SHA-256 of the prompt or recording.
         together: seeds of the batch it was drawn in; to be drawn again as the same batch, since arithmetic in a batch need not
             be the same to the last bit.
     """
@@ -145,7 +145,7 @@ def _noted(piece: Piece, request: Request, given: str | None, together: range) -
         piece.generation.seed,
         piece.summary(),
         {verdict.value.lower(): piece.originality.share(verdict) for verdict in HEARD},
-        request.noted(given, together.start, len(together)),
+        request.noted(given_digest, together.start, len(together)),
         piece.originality.seconds,
     )
 
@@ -168,22 +168,22 @@ def make_again(
     """
     check_output_format(request.audio_format, request.bit_depth)
     ensure_writable(out)
-    given = None if request.given is None else file_digest(request.given)
-    voice = voice_of(model, request.voice_settings, callback, _replaced(request, given))
-    takes = _drawer(model, request, voice or CodecVoice(model), progress, callback)(seeds.start, len(seeds))
+    given_digest = None if request.given is None else file_digest(request.given)
+    voice = voice_of(model, request.voice_settings, callback, _replaced(request, given_digest))
+    takes = _drawer(model, request, voice or CodecVoice(model), progress, callback)(seeds)
     take = takes[seeds.index(seed)]
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), title=name)
 
 
-def _replaced(request: Request, given: str | None) -> Passage | None:
+def _replaced(request: Request, given_digest: str | None) -> Passage | None:
     """The passage whose grains are left out.
 
     Args:
-        given: SHA-256 of the recording that it is in.
+        given_digest: SHA-256 of the recording that it is in.
     """
-    if given is None or not request.is_replaced_whole:
+    if given_digest is None or not request.is_replaced_whole:
         return None
-    return Passage(given, request.begin, request.end)
+    return Passage(given_digest, request.begin, request.end)
 
 
 def _drawer(
@@ -192,32 +192,32 @@ def _drawer(
     voice: Voice,
     progress: Progress | None,
     callback: MetricsCallback,
-) -> Callable[[int, int], Sequence[Take]]:
-    """``draw(first seed, how many)``, with everything read that the request names."""
+) -> Callable[[range], Sequence[Take]]:
+    """What draws a take for each of some seeds, together; everything that the request names is read once, before."""
     sampling, given = request.sampling, request.given
     if request.kind == "loop":
-        return lambda first, count: loops.make_loops(
-            model, request.samples, count, sampling, first, progress, voice, request.beats
+        return lambda seeds: loops.make_loops(
+            model, request.samples, len(seeds), sampling, seeds.start, progress, voice, request.beats
         )
     if request.kind == "infill" and given is not None:
         recording = read_recording(model, request, given, callback)
         around = next_to(recording, request.begin, request.end, model.codec.sample_rate)
         gain = gain_to_meet(model, around, given.name, callback)
-        return lambda first, count: infill(
-            model, recording, request.begin, request.end, count, sampling, first, progress, voice, gain=gain
+        return lambda seeds: infill(
+            model, recording, request.begin, request.end, len(seeds), sampling, seeds.start, progress, voice, gain=gain
         )
     prompt, gain = None, 1.0
     if given is not None:
         read = read_prompt(model, given, callback, is_after_fade=request.is_after_fade)
         prompt, gain = read.codes, read.gain
-    return lambda first, count: generate(
-        model, request.seconds, count, sampling, first, progress, prompt=prompt, gain=gain, voice=voice
+    return lambda seeds: generate(
+        model, request.seconds, len(seeds), sampling, seeds.start, progress, prompt=prompt, gain=gain, voice=voice
     )
 
 
 def _judged(
     model: Model,
-    draw: Callable[[int, int], Sequence[Take]],
+    draw: Callable[[range], Sequence[Take]],
     seeds: range,
     max_similarity: float | None,
     callback: MetricsCallback,
@@ -233,7 +233,7 @@ def _judged(
         seam = take.seam - loops.AUDIBLE_SEAM if isinstance(take, loops.Loop) else 0.0
         return max(0.0, alike), max(0.0, seam)
 
-    drawn = draw_until_fine(lambda some: draw(some.start, len(some)), judged, excesses, seeds)
+    drawn = draw_until_fine(draw, judged, excesses, seeds)
     over = sum(one.excesses[0] > 0 for one in drawn)
     seams = [one.take.seam for one in drawn if isinstance(one.take, loops.Loop)]
     for words in (_too_alike(over, len(seeds), max_similarity), loops.seam_warning(seams)):
