@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+import small_distill
 from distill.files.process import began, lives, this_process
+from distill.library import Library
+from distill.library.moving import rename
 from distill.library.records import RunRecord, to_json
+from distill.models import save_model
 from distill.runs.events import EventLog, events_file
 from distill.runs.status import MOST_POINTS, RunStatus, look
 from distill.training.metrics import (
@@ -89,6 +93,19 @@ def test_how_a_run_can_go_on(tmp_path: Path) -> None:
     assert look(tmp_path).next_command.endswith(f"train --resume {tmp_path / 'm.distill'}")
     note(tmp_path, "codec", outcome="finished")
     assert "train-prior" in look(tmp_path).next_command
+
+
+def test_a_run_whose_model_was_renamed_goes_on_under_its_new_name(tmp_path: Path) -> None:
+    """Guards against a command that fails, "m.distill cannot be read", shown for the run of a model that was renamed."""
+    made = small_distill.small_model(small_distill.small_codec(), codec_training={"run": tmp_path.name})
+    library = Library(lambda _: None)
+    entry = library.note_model(save_model(tmp_path / "m.distill", made))
+    note(tmp_path, "codec", outcome="stopped", origin=entry.origin)
+    (tmp_path / "codec.state").touch()
+    assert look(tmp_path).next_command.endswith(f"train --resume {entry.path}")
+    renamed = rename(library, entry, "rain")
+    assert renamed.path != entry.path
+    assert look(tmp_path).next_command.endswith(f"train --resume {renamed.path}")
 
 
 def test_a_process_that_died_without_a_word(tmp_path: Path) -> None:

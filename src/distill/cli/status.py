@@ -122,6 +122,8 @@ def _show_all(runs: list["RunStatus"]) -> None:
 
 
 def _show_one(run: "RunStatus") -> None:
+    from distill.runs.renamed import model_of
+
     done, left = _progress(run)
     note(run.run_folder.name, "bold")
     what = " · ".join(part for part in (run.state, _stage_name(run), done, f"{left} left" if left else "") if part)
@@ -140,7 +142,8 @@ def _show_one(run: "RunStatus") -> None:
     if warning:
         warn(warning)
     if run.record is not None:
-        place("Model", run.record.model, "" if Path(run.record.model).exists() else "not written yet, or moved")
+        model = model_of(run.record)
+        place("Model", model, "" if model.exists() else "not written yet, or moved")
     place("Run", run.run_folder)
     if run.next_command:
         place("Next" if run.state == "finished" else "Go on", run.next_command)

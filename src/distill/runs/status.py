@@ -24,6 +24,7 @@ from distill.library.records import RunRecord
 from distill.models.header import read_header
 from distill.runs.anew import begin_again
 from distill.runs.events import OLD_LOG, STAGES, events_file, parse_event, stage_of
+from distill.runs.renamed import model_of
 from distill.training import metrics as m
 
 MOST_POINTS = 2000
@@ -147,7 +148,7 @@ class RunStatus:
         """What to type to go on; empty while the run is at work, and where there is nothing to go on from."""
         if self.record is None or self.state == "running":
             return ""
-        model, kind = Path(self.record.model), self.record.kind
+        model, kind = model_of(self.record), self.record.kind
         if self.state == "finished" and model.exists():
             if kind == "prior" or (kind == "refinement" and _has_prior(model)):
                 return command("distill", "generate", model)

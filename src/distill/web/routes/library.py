@@ -22,9 +22,9 @@ from distill.models.config import BASE_CREDITS
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web import jobs, places
+from distill.web.reports import reports_of
 from distill.web.routes.sounds import take
 from distill.web.routes.work import JobView, view
-from distill.web.trained import reports_of
 from distill.web.worker import Worker
 
 router = APIRouter(tags=["library"])

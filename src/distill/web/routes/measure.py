@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from distill.errors import CorpusError, LibraryError
 from distill.files.names import reconstruction_paths
 from distill.recordings.folder import audio_files, name_below
+from distill.runs.renamed import model_of
 from distill.runs.status import records_of
 from distill.training import listening
 from distill.web import jobs, places
 from distill.web.figures import FIGURES, known
 from distill.web.routes.work import JobView, view
-from distill.web.trained import model_of
 
 router = APIRouter(tags=["training"])
 

@@ -15,14 +15,15 @@ from distill.library import RunRecord
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.runs.events import STAGES, events_file
+from distill.runs.renamed import model_of
 from distill.runs.status import RunStatus, changed, look
 from distill.training.overfitting import memorization_threshold
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.follow import follow
 from distill.web.page_words import event_for_page, for_page
+from distill.web.reports import reports_of
 from distill.web.routes.work import JobView, view
-from distill.web.trained import model_of, reports_of
 from distill.web.unlisted import is_unlisted, relist, unlist
 
 router = APIRouter(tags=["training"])

@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 from distill.errors import LibraryError, OutputError, SettingError
 from distill.files.names import MODEL_SUFFIX, normalised, stem_from
 from distill.recordings.corpus import ensure_usable
+from distill.runs.renamed import model_of
 from distill.settings import check_length
 from distill.training import budget
 from distill.web import jobs, places
 from distill.web.routes.runs import look_at
 from distill.web.routes.work import JobView, view
-from distill.web.trained import model_of
 
 router = APIRouter(tags=["training"])
 _PRIOR_SHARE = 0.5
