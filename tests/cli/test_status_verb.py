@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+import small_distill
 from distill.files.home import home
 from distill.files.process import this_process
 from distill.library import Library
 from distill.library.records import RunRecord, to_json
+from distill.models import save_model
 from distill.runs.events import EventLog, events_file
 from distill.training.metrics import Notice, VQStepMetrics
 
@@ -127,6 +129,17 @@ def test_an_interruption_that_an_earlier_version_noted(
     if not is_rebuilt:
         assert "Ended at once, as Ctrl-C asked." in answers[-1].err
     assert not [answer for answer in answers if "KeyboardInterrupt" in answer.out + answer.err]
+
+
+def test_a_renamed_model_is_told_by_its_new_name(distill: Distill, run_of: Any, tmp_path: Path) -> None:
+    """Guards against a program that is sent to a file that is not there any more."""
+    made = small_distill.small_model(small_distill.small_codec(), codec_training={"run": "m-1"})
+    entry = Library(lambda _: None).note_model(save_model(tmp_path / "m.distill", made))
+    run_of("m-1", entry.path, origin=entry.origin, outcome="stopped")
+    distill("models", "rename", entry.path, "rain")
+    told = distill("status", "m-1", "--json").json
+    assert told["model"] == str(entry.path.with_name("rain.distill"))
+    assert told["next"].endswith(told["model"])
 
 
 def test_a_model_that_is_not_written_yet(distill: Distill, run_of: Any, tmp_path: Path) -> None:

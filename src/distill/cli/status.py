@@ -167,6 +167,7 @@ def _figures(run: "RunStatus", with_curves: bool = False) -> dict[str, Any]:
     import dataclasses
 
     from distill.files.process import lives
+    from distill.runs.renamed import model_of
     from distill.runs.status import changed
 
     record, stage = run.record, run.stage
@@ -183,7 +184,7 @@ def _figures(run: "RunStatus", with_curves: bool = False) -> dict[str, Any]:
         "remaining_s": stage.remaining_s if stage is not None and run.state == "running" else None,
         "warning": "" if stage is None else stage.warning,
         "message": run.message,
-        "model": None if record is None else record.model,
+        "model": None if record is None else model_of(record),
         "folder": None if record is None else record.folder,
         "started": None if record is None else record.started,
         "changed": changed(run.run_folder).isoformat(timespec="seconds"),
