@@ -260,3 +260,30 @@ def test_what_is_compared_stays_below_the_head_of_a_phone(
     assert hint is not None
     assert below is not None
     assert hint["y"] + hint["height"] <= below["y"]
+
+
+def test_a_message_without_a_button_has_room_on_both_sides(page: Page) -> None:
+    """Guards against words that end at the edge, as those of a server that does not answer."""
+    page.goto("/#/recordings")
+    expect(page.get_by_role("heading", name="What should Distill learn from?")).to_be_visible()
+    page.route("**/api/now", lambda route: route.abort())
+    expect(page.locator(".message.bad")).to_be_visible()
+    left, right = page.locator(".message.bad").evaluate("""one => {
+        const own = one.getBoundingClientRect(), words = one.querySelector("span").getBoundingClientRect();
+        return [words.left - own.left - parseFloat(getComputedStyle(one).borderLeftWidth), own.right - words.right];
+    }""")
+    assert abs(left - right) < 3
+
+
+def test_no_word_of_a_heading_stands_alone_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/#/recordings")
+    heading = page.get_by_role("heading", name="What should Distill learn from?")
+    expect(heading).to_be_visible()
+    lines = heading.evaluate("""one => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        return [...range.getClientRects()].map(({ width }) => width);
+    }""")
+    assert len(lines) == 2
+    assert lines[1] > lines[0] / 2

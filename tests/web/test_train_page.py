@@ -96,6 +96,41 @@ def test_what_is_below_stays_in_place_when_training_begins(page: Page, width: in
     assert abs(before["y"] - after["y"]) < 3
 
 
+def test_nothing_moves_when_a_training_is_stopped_on_a_phone(page: Page) -> None:
+    """Guards against "Stopping …" on a line of its own, where "Stop" was beside the name."""
+    name = run("quartet")
+    step = {"job_step": "Prior", "job": "1", "can_stop": True}
+    page.route(f"**/api/runs/{name}", lambda route: route.fulfill(json=route.fetch().json() | step))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/#/train/{name}")
+    expect(page.locator("[data-test=stop]")).to_have_text("Stop")
+    before = page.locator(".progress").bounding_box()
+    step["job_step"] = "Stopping"
+    expect(page.locator("[data-test=stop]")).to_have_text("Stopping …")
+    after = page.locator(".progress").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["y"] - after["y"]) < 3
+
+
+def test_the_list_says_of_a_run_what_its_page_says(page: Page) -> None:
+    """Guards against "going on" beside "composing"."""
+    name = run("quartet", "finished")
+    step = {"job": "1", "job_step": "Composing"}
+
+    def listed(route: Route) -> None:
+        told = route.fetch().json()
+        route.fulfill(json=told | {"runs": [one | step for one in told["runs"]]})
+
+    page.route("**/api/runs", listed)
+    page.route(f"**/api/runs/{name}", lambda route: route.fulfill(json=route.fetch().json() | step))
+    page.goto(f"/#/train/{name}")
+    for words in ("composing", "queued", "going on"):
+        step["job_step"] = {"queued": "Queued", "going on": "Prior"}.get(words, "Composing")
+        expect(page.locator(".run h2 .badge")).to_have_text(words)
+        expect(page.locator(".list .badge")).to_have_text(words)
+
+
 def test_whoever_watches_is_led_to_the_run_that_goes_on(page: Page) -> None:
     """Guards against "Going on …" over a prior that trains, and may recite, on a page that nobody opens."""
     first, second = run("first", "finished"), run("second", recites=True)

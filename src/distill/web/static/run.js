@@ -11,7 +11,7 @@ import { Sound } from "./wave.js";
 
 export const STATES = { running: "held", finished: "good", failed: "bad", stopped: "warn", interrupted: "warn", unknown: "" };
 export const STAGES = { recordings: "Recordings", codec: "Codec", refinement: "Second stage", prior: "Prior", sound: "New sound" };
-const isComposing = (run) => run.state !== "running" && Boolean(run.job) && MAKING.includes(run.job_step);
+export const isComposing = (run) => run.state !== "running" && Boolean(run.job) && MAKING.includes(run.job_step);
 const WAITS = ["Queued", "Stopping"];
 export const isStopping = (run) => run.job_step === "Stopping";
 const ENDED = { finished: "Finished", stopped: "Stopped", failed: "Failed", interrupted: "Interrupted" };
@@ -190,7 +190,7 @@ export function Run({ name }) {
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
-        ${(run.can_stop || (run.job && !isRunning)) && html`<${Action} act=${() => (isRunning ? stop(run) : halt(run))} waits=${isStopping(run)} doing="Stopping …" title=${isRunning ? "The best weights so far are kept; it can go on later" : undefined} data-test="stop">${run.job_step === "Queued" ? "Cancel" : "Stop"}<//>`}
+        ${(run.can_stop || (run.job && !isRunning)) && html`<${Action} kind="stop" act=${() => (isRunning ? stop(run) : halt(run))} waits=${isStopping(run)} doing="Stopping …" title=${isRunning ? "The best weights so far are kept; it can go on later" : undefined} data-test="stop">${run.job_step === "Queued" ? "Cancel" : "Stop"}<//>`}
         ${HALTED.includes(run.state) && !run.job && html`<${Action} kind="quiet" act=${() => unlist(path(run.name), run.model, [run.name])} title="What it learned stays">Remove from the list<//>`}
         ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
       </div></div>

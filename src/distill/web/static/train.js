@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { post, query } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, isFilled, percent, when } from "./parts.js";
 import { address, go, refresh, usePolled, useRemembered } from "./store.js";
-import { Run, STAGES, STATES, isStopping, unlist } from "./run.js";
+import { Run, STAGES, STATES, isComposing, isStopping, unlist } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
 import { unusable } from "./recordings.js";
 
@@ -91,7 +91,7 @@ const hasBefore = (all, job) => all.runs.some((one) => one.state === "running") 
 function Runs({ all, chosen }) {
   if (!all.runs.length && !all.jobs.length) return null;
   const isTwice = (run) => all.runs.some((other) => other.stage !== run.stage && other.model === run.model);
-  const state = (run) => (run.state === "running" ? (isStopping(run) ? "stopping" : "running") : run.job ? "going on" : run.state);
+  const state = (run) => (run.state === "running" ? (isStopping(run) ? "stopping" : "running") : run.job ? (isComposing(run) ? "composing" : run.job_step === "Queued" ? "queued" : "going on") : run.state);
   // The first in line begins in a moment.
   const isFirst = (job) => job.state === "waiting" && !hasBefore(all, job);
   const asked = (job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${nameOf(job)}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//> ${when(job.created)}</small></a>`;
