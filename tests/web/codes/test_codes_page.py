@@ -132,7 +132,7 @@ def test_from_a_recording_to_an_edited_file(page: Page, client: httpx.Client, tm
     download.value.save_as(tmp_path / "a.wav")
     assert download.value.suggested_filename == "take-0-edited.wav"
     audio, rate = soundfile.read(tmp_path / "a.wav")
-    assert (len(audio), rate) == (50 * 1024, 48_000)
+    assert (len(audio), rate) == (50 * 1024, 4100_000)
     assert np.abs(audio).max() > 0
 
 
@@ -351,6 +351,39 @@ def test_a_piece_that_another_tab_names_is_opened(
     page.goto(f"/#/codes/{quote(taken['reference'], safe='')}/{model}")
     expect(page.get_by_role("heading", name=taken["name"])).to_be_visible()
     page.locator(".grid-place canvas").wait_for()
+
+
+def test_every_number_of_the_codebook_can_be_read(page: Page, model: str) -> None:
+    """Guards against the dark ones of the palette, whatever model they belong to."""
+    page.goto("/#/codes")
+    expect(page.locator("[data-test=open]").first).to_be_visible()
+    least = page.evaluate("""async () => {
+        const { coloured } = await import("/static/palette.js");
+        const steps = [...Array(41).keys()].map((one) => one / 40);
+        const all = coloured(steps.flatMap((first) => [0, 0.5, 1].map((second) => [first, second])));
+        const bent = (one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+        const light = ([r, g, b]) => 0.2126 * bent(r / 255) + 0.7152 * bent(g / 255) + 0.0722 * bent(b / 255);
+        const entry = document.body.appendChild(Object.assign(document.createElement("button"), { className: "entry" }));
+        const [r, g, b, alpha = 1] = getComputedStyle(entry).color.match(/[\\d.]+/g).map(Number);
+        entry.remove();
+        const contrast = (ground) => {
+            const words = [r, g, b].map((one, at) => alpha * one + (1 - alpha) * ground[at]);
+            return (light(ground) + 0.05) / (light(words) + 0.05);
+        };
+        return Math.min(...all.map(contrast));
+    }""")
+    assert least >= 4.5
+
+
+def test_a_sound_whose_model_is_gone_leads_to_the_library(page: Page, model: str) -> None:
+    """Guards against a page with no way on but the tabs."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    expect(page.locator(".grid-place canvas")).to_be_visible()
+    page.request.delete(f"/api/models/{model}")
+    page.reload()
+    page.locator(".alert").get_by_role("link", name="Library").click()
+    expect(page.locator(".empty h2")).to_have_text("No models yet")
 
 
 def test_an_empty_library_says_what_to_do_first(browser: Browser, server: str) -> None:

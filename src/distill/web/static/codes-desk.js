@@ -131,7 +131,7 @@ export function Desk({ id, other: otherId, models, Opener }) {
   }, [sheet?.told.model_id]);
   useEffect(() => () => stop(), []);
   if (!sheet) return html`<p class="hint" aria-busy="true">Opening…</p>`;
-  if (!sheet.told.model_id) return html`<p class="alert bad">The model that made these codes is not where it was. Put it back, or import it in Library; nothing of this sound is lost.</p>`;
+  if (!sheet.told.model_id) return html`<p class="alert bad">The model that made these codes is not where it was. Put it back, or import it in <a href=${address("library")}>Library</a>; nothing of this sound is lost. <a href=${address("codes")}>All sounds that are open</a></p>`;
   if (!book) return html`<p class="hint" aria-busy="true">Opening…</p>`;
   return html`<${Workplace} sheet=${sheet} other=${other} book=${book} models=${models} Opener=${Opener} />`;
 }

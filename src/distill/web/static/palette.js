@@ -19,5 +19,5 @@ function rgb(lightness, chroma, hue) {
 }
 
 /** Every entry of a level: `[[first, second], …]`, each 0 to 1, to `[[r, g, b], …]`. */
-export const coloured = (entries) => entries.map(([first, second]) => rgb(0.56 + 0.2 * second, 0.115, (20 + 300 * first) * Math.PI / 180));
+export const coloured = (entries) => entries.map(([first, second]) => rgb(0.585 + 0.185 * second, 0.115, (20 + 300 * first) * Math.PI / 180));
 export const css = ([red, green, blue]) => `rgb(${red} ${green} ${blue})`;
