@@ -21,7 +21,7 @@ def _nothing_is_read_or_trained(monkeypatch: pytest.MonkeyPatch) -> None:
         "pipeline.train_vqvae",
         "pipeline.train_prior",
         "pipeline.import_corpus",
-        "audio.corpus.import_corpus",
+        "recordings.corpus.import_corpus",
     ):
         monkeypatch.setattr(f"distill.{work}", spent)
 

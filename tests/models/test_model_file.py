@@ -361,9 +361,9 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.distill")
     (tmp_path / "endless.distill").symlink_to("/dev/zero")
     (tmp_path / "round.distill").symlink_to(tmp_path / "round.distill")
-    for name in ("pipe", "endless", "round"):
+    for name, what in (("pipe", "cannot be read"), ("endless", "cannot be read"), ("round", "leads back to itself")):
         for read in (load_model, read_header):
-            with pytest.raises(ModelFileError, match=f"{name}.distill cannot be read"):
+            with pytest.raises(ModelFileError, match=f"{name}.distill .*{what}"):
                 read(tmp_path / f"{name}.distill")
 
 
