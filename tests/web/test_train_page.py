@@ -96,6 +96,18 @@ def test_what_is_below_stays_in_place_when_training_begins(page: Page, width: in
     assert abs(before["y"] - after["y"]) < 3
 
 
+def test_what_can_be_heard_of_a_run_at_work_is_asked_for_often(page: Page) -> None:
+    """Guards against passages that come a quarter of a minute late: whether a run is at work is known only after the page has
+    begun to ask, as seldom as of one that is not."""
+    name = run("busy")
+    with page.expect_response(f"**/api/runs/{name}/learning"):
+        page.goto(f"/#/train/{name}")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    for _ in range(2):
+        with page.expect_response(f"**/api/runs/{name}/learning", timeout=8000):
+            pass
+
+
 def test_nothing_moves_when_a_training_is_stopped_on_a_phone(page: Page) -> None:
     """Guards against "Stopping …" on a line of its own, where "Stop" was beside the name."""
     name = run("quartet")

@@ -52,14 +52,20 @@ export const sayWrong = (error) => say(error.message, { tone: "bad" });
 /** Does something and says so if it fails; gives undefined then. */
 export const attempt = (work) => work().catch((error) => { sayWrong(error); });
 
-// An answer of the server that is asked for again; once for all who show it, slower while the page is hidden.
+// An answer of the server that is asked for again, as often as the most eager of all who show it wants, slower while the page is
+// hidden.
 const HIDDEN_MS = 5000;
 const asked = new Map();
-function follow(url, every) {
-  const one = { value: shared({ data: undefined, wrong: null }), users: 0, timer: 0, every };
-  const next = () => { one.timer = setTimeout(look, document.hidden ? Math.max(HIDDEN_MS, one.every) : one.every); };
-  const look = async () => {
-    clearTimeout(one.timer);
+function follow(url) {
+  const one = { value: shared({ data: undefined, wrong: null }) };
+  const users = [];  // after how many milliseconds each of them wants to know more
+  let timer = 0;
+  const next = () => {
+    clearTimeout(timer);
+    timer = setTimeout(one.look, Math.max(document.hidden ? HIDDEN_MS : 0, Math.min(...users)));
+  };
+  one.look = async () => {
+    clearTimeout(timer);
     try {
       const data = await get(url);
       const before = one.value.get();
@@ -67,29 +73,31 @@ function follow(url, every) {
     } catch (wrong) {
       one.value.set({ data: one.value.get().data, wrong });
     }
-    if (one.users) next();
+    if (users.length) next();
   };
-  one.look = look;
+  one.join = (every) => {
+    const isSooner = users.every((other) => every < other);
+    users.push(every);
+    if (users.length === 1) one.look();
+    else if (isSooner) next();
+    return () => {
+      users.splice(users.indexOf(every), 1);
+      if (users.length) return;
+      clearTimeout(timer);
+      if (asked.get(url) === one) asked.delete(url);
+    };
+  };
   return one;
 }
 const nobody = shared({ data: undefined, wrong: null });
 /** `{ data, wrong, again }` of a URL, asked every so many milliseconds; null asks for nothing. */
 export function usePolled(url, every = 2000) {
-  const one = useMemo(() => (url ? asked.get(url) ?? follow(url, every) : null), [url]);
+  const one = useMemo(() => (url ? asked.get(url) ?? follow(url) : null), [url]);
   useEffect(() => {
     if (!one) return undefined;
     if (!asked.has(url)) asked.set(url, one);
-    one.every = Math.min(one.every, every);
-    one.users += 1;
-    if (one.users === 1) one.look();
-    return () => {
-      one.users -= 1;
-      if (!one.users) {
-        clearTimeout(one.timer);
-        if (asked.get(url) === one) asked.delete(url);
-      }
-    };
-  }, [one]);
+    return one.join(every);
+  }, [one, every]);
   const again = useCallback(() => one?.look(), [one]);
   return { ...useShared(one?.value ?? nobody), again };
 }
