@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from distill.library.moving import rename
 from distill.library.records import RunRecord, to_json
 from distill.models import save_model
 from distill.runs.events import EventLog, events_file
+from distill.runs.renamed import model_of
 from distill.runs.status import MOST_POINTS, RunStatus, look
 from distill.training.metrics import (
     ExtractionProgress,
@@ -106,6 +108,21 @@ def test_a_run_whose_model_was_renamed_goes_on_under_its_new_name(tmp_path: Path
     renamed = rename(library, entry, "rain")
     assert renamed.path != entry.path
     assert look(tmp_path).next_command.endswith(f"train --resume {renamed.path}")
+
+
+@pytest.mark.parametrize("is_read_only", [False, True])
+def test_a_library_that_cannot_be_asked_for_the_name_is_told_of(
+    tmp_path: Path, library_refused: Callable[[bool], None], is_read_only: bool
+) -> None:
+    """Guards against a model that is said to be moved, without a word of why it was not looked for."""
+    record = RunRecord(
+        "codec", str(tmp_path / "gone.distill"), "/none", str(tmp_path / "codec.jsonl"), "2026", {}, origin="x"
+    )
+    library_refused(is_read_only)
+    told: list[str] = []
+    assert model_of(record, told.append) == tmp_path / "gone.distill"
+    assert len(told) == 1
+    assert "a model that was renamed is not found" in told[0]
 
 
 def test_a_process_that_died_without_a_word(tmp_path: Path) -> None:

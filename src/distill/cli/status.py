@@ -142,7 +142,7 @@ def _show_one(run: "RunStatus") -> None:
     if warning:
         warn(warning)
     if run.record is not None:
-        model = model_of(run.record)
+        model = model_of(run.record, warn)
         place("Model", model, "" if model.exists() else "not written yet, or moved")
     place("Run", run.run_folder)
     if run.next_command:

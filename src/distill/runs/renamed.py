@@ -1,5 +1,6 @@
 """Where the model of a training is now: a run names it by the path at which it was written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from distill.errors import LibraryError, ModelFileError
@@ -9,14 +10,19 @@ from distill.models.header import read_header
 from distill.runs.copies import run_of
 
 
-def model_of(record: RunRecord) -> Path:
-    """Where the model of a training is: where it was written or, if it was renamed since, where the library has it."""
+def model_of(record: RunRecord, tell: Callable[[str], None] = lambda words: None) -> Path:
+    """Where the model of a training is: where it was written or, if it was renamed since, where the library has it.
+
+    Args:
+        tell: gets a sentence where the library cannot be asked, or what it has to say.
+    """
     written = Path(record.model)
     if record.origin is None or written.exists():
         return written
     try:
-        models = Library(lambda _: None).models()
-    except LibraryError:  # whoever needs the library will be told
+        models = Library(tell).models()
+    except LibraryError as error:
+        tell(f"{error.what} So a model that was renamed is not found. {error.fix}")
         return written
     alike = (entry.path for entry in models if entry.origin == record.origin and entry.is_there)
     return next((path for path in alike if _came_of(record, path)), written)
