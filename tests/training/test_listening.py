@@ -73,6 +73,15 @@ def test_there_is_something_to_hear_soon_after_the_codebooks_begin(small_corpus:
     assert [moment.step for moment in heard(tmp_path)[0].moments][:-1] == [PLAN.continuous_steps + 1]
 
 
+def test_codebooks_that_begin_after_a_short_first_epoch_are_soon_heard_too(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against that minute where the first epoch ends before the codebooks were to begin."""
+    events: list[TrainingEvent] = []
+    plan = dataclasses.replace(PLAN, save_every_s=3600.0, continuous_steps=1000)
+    train_vqvae(small_corpus, CONFIG, events.append, plan=plan, state_file=StateFile(tmp_path / "codec.state"))
+    first_epoch = [event for event in events if isinstance(event, VQStepMetrics) and event.epoch == 1]
+    assert [moment.step for moment in heard(tmp_path)[0].moments][:-1] == [len(first_epoch) + 1]
+
+
 def test_listening_changes_nothing_of_the_training(small_corpus: Path, tmp_path: Path) -> None:
     """Guards against a pass through the codec that moves its codebooks or takes draws from those of the training."""
     heard_one = train_vqvae(small_corpus, CONFIG, plan=PLAN, state_file=StateFile(tmp_path / "codec.state"))

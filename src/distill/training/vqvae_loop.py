@@ -152,6 +152,7 @@ def train_vqvae(
                 checkpoint.save()
             if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
                 start_codebooks(state.model, begun.data.windows, plan, fabric)
+                checkpoint.begin_anew()  # or what can be heard now would come a minute later
             figures, score = validated(begun, tell)
         except RankError:
             checkpoint.save()
