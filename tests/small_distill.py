@@ -88,7 +88,7 @@ def short_plans() -> dict[str, type]:
     class ShortRefinement(pipeline.RefinementPlan):
         least_steps: int = 3
         first_save_s: float = 0.0
-        batch_size: int = 1
+        batch_size: int = 4
         discriminator_width: int = 4
         window_positions: int = 16
         validation_windows: int = 2
