@@ -54,6 +54,8 @@ class Trained:
 
     path: Path
     events: list[TrainingEvent]
+    home: Path
+    """Where what was read of the recordings is kept."""
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +64,21 @@ def trained(corpus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
     events: list[TrainingEvent] = []
     path, log = folder / "demo.distill", folder / "events.jsonl"
     with pytest.MonkeyPatch.context() as own:
-        own.setenv("DISTILL_HOME", str(folder / "home"))
+        home = folder / "home"
+        own.setenv("DISTILL_HOME", str(home))
         corpus = import_corpus(corpus_dir)
         split = split_corpus(corpus)
-        codec_plan = CodecPlan(epochs=2, batch_size=8, least_steps=120, validation_windows=2, device="cpu")
+        codec_plan = CodecPlan(epochs=2, batch_size=4, least_steps=120, validation_windows=2, device="cpu")
         prior_plan = PriorPlan(epochs=2, views=3, device="cpu")
         pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC, callback=events.append)
         pipeline.add_prior(path, corpus, split, log, prior_plan, config_changes=PRIOR, callback=events.append)
-    return Trained(path, events)
+    return Trained(path, events, home)
+
+
+@pytest.fixture(autouse=True)
+def _home_of_the_training(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recordings are not read again."""
+    monkeypatch.setenv("DISTILL_HOME", str(trained.home))
 
 
 def untrained_distance(corpus_dir: Path) -> float:
