@@ -56,11 +56,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+class _Unsynced(sqlite3.Connection):
+    """Leaves it to the system when what was written reaches the disk."""
+
+    _is_told = False
+
+    def execute(self, *words: Any) -> sqlite3.Cursor:
+        if not self._is_told:  # not before, as this reads the file, which may be damaged
+            super().execute("PRAGMA synchronous = OFF")
+            self._is_told = True
+        return super().execute(*words)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quick() -> Iterator[None]:
     """No test waits for the disk, as none cuts the power, and the tree of commands is put together once in all."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "fsync", os.fstat)
+        patched.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=_Unsynced))
         patched.setattr("typer.main.get_command", functools.cache(typer.main.get_command))
         yield
 
