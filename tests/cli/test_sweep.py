@@ -498,18 +498,18 @@ def test_one_sweep_at_a_time_in_a_folder(
     assert not trained
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"settings": 3'])
 def test_a_note_that_cannot_be_read_is_told(
-    distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path, content: str
+    distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path
 ) -> None:
     """Guards against a damaged note that passes for none, so that finished models are called those of another sweep."""
     words = ("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out")
     assert distill(*words).code == 0
     (note,) = (home() / "sweeps").iterdir()
-    note.write_text(content)
     trained.clear()
-    answer = distill(*words)
-    assert answer.code == 2
-    assert "The note of how far the sweep in" in answer.err
-    assert note.name in answer.err.replace("\n", "").replace(" ", "")
-    assert not trained
+    for content in ("", "[]", '{"settings": 3'):
+        note.write_text(content)
+        answer = distill(*words)
+        assert answer.code == 2, content
+        assert "The note of how far the sweep in" in answer.err, content
+        assert note.name in answer.err.replace("\n", "").replace(" ", ""), content
+        assert not trained, content
