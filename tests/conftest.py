@@ -39,7 +39,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the others need the rest of the machi
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-LONGEST = ("end_to_end", "training", "test_docs.py", "export", "evaluation")
+LONGEST = ("end_to_end", "training", "test_docs.py", "cli", "web", "test_pipeline.py", "export", "originality")
 """Files and folders of tests that take the longest: where tests run side by side these begin, after those in a browser."""
 
 
