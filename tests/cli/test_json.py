@@ -78,6 +78,8 @@ def test_the_whole_way(
     assert len(figures["originality"]) == len(figures["audio"])
     for path in [figures["model"], figures["report"], *figures["audio"]]:
         assert Path(path).is_file()
+    if verb == "demo":  # as on the page; its recordings lie beside it, in a folder called so
+        assert Path(figures["model"]).name == "demo.distill"
     if verb == "run":
         rows = {line.split()[0]: line.split()[1:] for line in answer.err.splitlines() if "(" in line}
         assert rows["minutes"] == ["0.03", "(set)"]

@@ -30,7 +30,7 @@ def demo(
     from distill.run_plan import RunPlan  # with PyTorch, which takes seconds
 
     note(f"Made {len(made)} recordings in {recordings}")
-    result = run_pipeline(recordings, out, RunPlan(minutes=minutes, seed=seed, device=device))
+    result = run_pipeline(recordings, out, RunPlan(name="demo", minutes=minutes, seed=seed, device=device))
     show_result(result, as_json)
     if not as_json:
         note()
