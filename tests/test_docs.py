@@ -187,6 +187,16 @@ def test_links_lead_somewhere() -> None:
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_what_can_be_heard() -> None:
+    """Guards against sound that nobody is led to, and against a clone that grows by every second of it."""
+    sounds = sorted((ROOT / "docs" / "sound").iterdir())
+    linked = sorted(ROOT / target for target in re.findall(r"\]\((docs/sound/[^)]+)\)", README))
+    assert sounds == linked
+    assert sum(path.stat().st_size for path in sounds) < 600_000
+    for path in sounds:
+        assert soundfile.info(path).duration == pytest.approx(10, abs=0.1), path.name
+
+
 def test_tests_that_are_named_exist() -> None:
     """Guards against a guarantee whose test was moved or renamed, so that nobody can run what is said to prove it."""
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
