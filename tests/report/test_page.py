@@ -190,7 +190,7 @@ def test_names_cannot_become_markup(tmp_path: Path) -> None:
         events=[*EVENTS, codec_epoch(6, 1, 1, HOSTILE), prior_epoch(6, 1, 1, HOSTILE)],
         level_names=(HOSTILE, HOSTILE),
         reconstructions=[Reconstruction(HOSTILE, tone(0.1), tone(0.1), 1.0)],
-        new_audio=[NewAudio(HOSTILE, tmp_path / HOSTILE, tone(0.1), 1, HOSTILE)],
+        new_audio=[NewAudio(HOSTILE, tmp_path / "new" / HOSTILE, tone(0.1), 1, HOSTILE)],
         facts={HOSTILE: HOSTILE},
     )
     page = page_of(tmp_path, hostile)
@@ -342,6 +342,21 @@ def test_a_sound_without_samples_is_named_not_dropped(tmp_path: Path) -> None:
     assert page.all("audio") == []
     assert "Silence itself" in page.words
     assert "none.wav" in page.words
+
+
+def test_what_is_said_of_a_piece_is_said_once_and_in_a_line_of_its_own(tmp_path: Path) -> None:
+    """Guards against "Copy made of 24 grains", keys and words in one line, and a file's name under the same name."""
+    second = Second(Said.ORIGINAL, 0.5, 10.0, "a.wav", 1.0, 0.0, 1.0)
+    found, summary = Originality((second,), (), 0.0, math.nan), "made of 24 grains of a.wav"
+    pieces = [
+        NewAudio("new-0.wav", tmp_path / folder / "new-0.wav", tone(1.0), 0, "", found, summary)
+        for folder in (".", "new")
+    ]
+    page = page_of(tmp_path, replace(EMPTY, new_audio=pieces))
+    assert not page.mismatched
+    assert page.source.count('<p class="note">Made of 24 grains of a.wav</p>') == 2
+    assert len(page.all("code")) == 1, "the place of the one that lies elsewhere"
+    assert "new/new-0.wav" in page.words
 
 
 def test_three_hundred_files_fold_away_and_odd_ones_stay_in_sight(tmp_path: Path) -> None:

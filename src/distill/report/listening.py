@@ -107,17 +107,19 @@ def _new_card(piece: NewAudio, beside: Path, is_small: bool) -> str:
         label = f"new audio {piece.name}"
         body = track(sound, sound.shape[1], None, label, waveform=True, below=strip, is_small=is_small)
         if piece.originality is not None:
-            body += f'<p class="note">{_ORIGIN_KEYS} {text(piece.summary or piece.originality.summary())}</p>'
+            found = piece.summary or piece.originality.summary()
+            body += f'<p class="note">{_ORIGIN_KEYS}</p><p class="note">{text(found[:1].upper() + found[1:])}</p>'
     said = f'<p class="how">Seed {piece.seed}<span class="dot">·</span>{text(piece.settings)}</p>'
-    where = ""
+    where, is_beside = "", False
     if piece.path is not None:
         shown = piece.path.relative_to(beside) if piece.path.is_relative_to(beside) else piece.path
         where = f"<code>{name(shown)}</code>"
+        is_beside = str(shown) == piece.name
     played = min(NEW_SECONDS, piece.audio.shape[1] / SAMPLE_RATE)
     if total > played + 0.5:
         whole = f"; the whole piece is in {where}" if where else ""
         said += f'<p class="note">The first {played:.0f} s of {duration(total)}{whole}.</p>'
-    elif where:
+    elif where and not is_beside:  # there the title says it
         said += f'<p class="note">{where}</p>'
     title = f'<header><h3>{name(piece.name)}</h3><span class="length">{duration(total)}</span></header>'
     return f'<article class="card">{title}{body}{said}</article>'
