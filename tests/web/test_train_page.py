@@ -185,6 +185,20 @@ def test_on_a_phone_every_moment_of_the_listening_is_whole(page: Page, stage: st
         assert label.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
+def test_on_a_phone_a_finished_run_keeps_no_room_for_a_time(page: Page) -> None:
+    """Guards against an empty line over the bar: two are kept for the time that is left, while there is one."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    tall = {}
+    for name in (run("over", "finished"), run("working")):
+        page.goto(f"/#/train/{name}")
+        expect(page.get_by_role("heading", name=name.split("-")[0], level=2)).to_be_visible()
+        box = page.locator("[data-test=left]").bounding_box()
+        assert box is not None
+        tall[name] = box["height"]
+    over, working = tall.values()
+    assert over < 30 < working
+
+
 def test_a_training_that_failed_at_once_says_where_to_look(page: Page, small_corpus: Path) -> None:
     """Guards against a page with one red sentence on it, and nothing to do."""
     one = places.add_collection(small_corpus)

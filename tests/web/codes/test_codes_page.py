@@ -344,6 +344,16 @@ def test_a_minute_scrolls_smoothly(
     assert np.percentile(times, 95) < FRAME_MS, np.percentile(times, [50, 95, 100])
 
 
+def test_on_a_phone_the_title_is_as_far_from_the_edge_as_the_tools(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    title, tools = page.get_by_role("heading", name="take-0.wav").bounding_box(), page.locator(".tools").bounding_box()
+    assert title is not None
+    assert tools is not None
+    assert abs(title["x"] - tools["x"]) < 2
+
+
 def test_a_piece_that_another_tab_names_is_opened(
     page: Page, client: httpx.Client, model: str, noise: Any, save: Any, tmp_path: Path
 ) -> None:
