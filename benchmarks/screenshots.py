@@ -31,9 +31,22 @@ THEMES = {"": "light", "-dark": "dark"}
 TABS = ("recordings", "train", "generate", "codes", "library")
 REPORT_SIZE = (1200, 1930)
 """New audio and the first reconstructions."""
+OVERLAID = "--enable-features=OverlayScrollbar"
+"""Scroll bars are not in the pictures, so no room is kept for them: the margins would be unequal."""
 LONGEST_S = 2400.0
 STEPS = 5
 """Of the prior: by then there is a curve."""
+
+
+@contextlib.contextmanager
+def own_home() -> Iterator[Path]:
+    """A home for as long as the block lasts. The page shows where it is, so its path is a plain one, without chance letters."""
+    home = Path(tempfile.gettempdir()) / "distill"
+    home.mkdir()
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home)
 
 
 @contextlib.contextmanager
@@ -110,7 +123,7 @@ def begin(page: str, minutes: float) -> str:
 def main(minutes: float | None, home: Path, out: Path) -> None:
     """Starts a server, trains if that is wanted, and takes the pictures."""
     with serving(home) as (page, _), sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS, OVERLAID])
         if minutes is not None:
             job = begin(page, minutes)
             until(lambda: is_telling(page), LONGEST_S)
@@ -143,5 +156,5 @@ if __name__ == "__main__":
     if given.report is not None:
         shoot_report(given.report, DOCS / "report.png")
         raise SystemExit
-    with tempfile.TemporaryDirectory() as own:
-        main(given.minutes or (None if given.home else 4.0), given.home or Path(own), given.out)
+    with contextlib.nullcontext(given.home) if given.home else own_home() as home:
+        main(given.minutes or (None if given.home else 4.0), home, given.out)
