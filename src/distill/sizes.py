@@ -107,11 +107,16 @@ def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     positions = round(corpus.seconds * config.frame_rate)
     uses = round(positions / config.codebook_size)
     often = "less than once" if uses < 1 else "once" if uses == 1 else f"{uses} times"
+    further = (
+        f"More sound gets larger codebooks, up to {LARGEST_CODEBOOK} entries, as long as each entry is used {USES_PER_CODE} "
+        "times or more."
+        if config.codebook_size < LARGEST_CODEBOOK
+        else "Codebooks get no larger than that by themselves."
+    )
     return (
         f"{duration(corpus.seconds)} of sound is {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
         f"{config.num_quantizers} codes, one from each of {config.num_quantizers} codebooks of {config.codebook_size} entries, "
-        f"so each entry is used {often} on average. More sound gets larger codebooks, up to {LARGEST_CODEBOOK} entries, as "
-        f"long as each entry is used {USES_PER_CODE} times or more."
+        f"so each entry is used {often} on average. {further}"
     )
 
 

@@ -1,5 +1,6 @@
 """The import of a folder, and which recordings are one take."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -102,6 +103,17 @@ def test_the_sizes_are_explained_in_words_that_can_be_read(tmp_path, noise, save
     said = explain_codec(corpus, codec_config_for(corpus))
     assert said.startswith(words)
     assert (" once on average" in said) == (seconds < 1)
+
+
+def test_the_largest_codebooks_are_not_promised_larger_ones(tmp_path, noise, save):
+    """Guards against "codebooks of 256 entries … more sound gets larger ones, up to 256"."""
+    save(tmp_path / "a.wav", noise(2.0))
+    corpus = import_corpus(tmp_path)
+    small = codec_config_for(corpus)
+    assert "More sound gets larger codebooks, up to 256" in explain_codec(corpus, small)
+    said = explain_codec(corpus, dataclasses.replace(small, codebook_size=256))
+    assert "larger codebooks" not in said
+    assert said.endswith("on average. Codebooks get no larger than that by themselves.")
 
 
 def test_the_same_samples_in_another_file_format_are_a_duplicate(tmp_path, noise, save):
