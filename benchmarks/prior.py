@@ -161,7 +161,7 @@ def compare(model_path: Path, folder: Path, minutes: Sequence[float], orders: Se
     corpus = import_corpus(folder, channels=codec.channels)
     trained_on = model.header.corpus
     split = split_corpus(corpus, seed=trained_on.split_seed, rule=trained_on.split_rule)
-    config = prior_config_for(model, corpus)
+    config = prior_config_for(model, corpus, minutes[0])
 
     def coded(passages: Sequence[Passage]) -> list[list[int]]:
         grids = [encode_blocks(codec, passage.blocks(codec.channels)) for passage in passages]
@@ -197,7 +197,7 @@ def compare(model_path: Path, folder: Path, minutes: Sequence[float], orders: Se
 
     for budget in minutes:
         plan = dataclasses.replace(PLAN, minutes=budget)
-        trained = train_prior(model_path, corpus, config, listen, plan=plan, split=split)
+        trained = train_prior(model_path, corpus, callback=listen, plan=plan, split=split)
         rows.append((f"Distill, {budget:g} min", math.log2(trained["prior_metadata"]["best_perplexity"])))
     model.prior, model.sources = trained["prior_model"], trained["sources"]
     a_second = codec.num_quantizers * codec.frame_rate

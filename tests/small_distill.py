@@ -117,7 +117,7 @@ def use_small_sizes() -> None:
 
     codec, prior = small_sizes()
 
-    def prior_config(model: Any, corpus: object) -> Any:
+    def prior_config(model: Any, corpus: object, minutes: float | None = None) -> Any:
         return dataclasses.replace(prior, num_quantizers=model.codec.num_quantizers)
 
     sizes.codec_config_for = lambda corpus: codec
@@ -133,8 +133,8 @@ def use_narrow_sizes() -> None:
     def codec_config(corpus: Any) -> Any:
         return dataclasses.replace(codec_for(corpus), hidden_size=64, encoder_blocks=1, decoder_blocks=2)
 
-    def prior_config(model: Any, corpus: Any) -> Any:
-        return dataclasses.replace(prior_for(model, corpus), hidden_size=64, num_layers=2, num_heads=2)
+    def prior_config(model: Any, corpus: Any, minutes: float | None = None) -> Any:
+        return dataclasses.replace(prior_for(model, corpus, minutes), hidden_size=64, num_layers=2, num_heads=2)
 
     sizes.codec_config_for, sizes.prior_config_for = codec_config, prior_config
 

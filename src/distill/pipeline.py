@@ -36,10 +36,10 @@ from distill.runs.resume import forget_finished, refuse_with_prior, resume_comma
 from distill.runs.saved import RefinementRun, Stopped
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
-from distill.sizes import check_sizes, codec_config, prior_config
+from distill.sizes import check_sizes, codec_config, prior_config, too_short_for_larger
 from distill.training import awake, budget
 from distill.training.adversarial import RefinementResult, refine_decoder
-from distill.training.device import choose_device
+from distill.training.device import choose_device, minutes_on_processor
 from distill.training.headers import bundled_header, codec_header, reason_to_keep_prior, refined_header
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore, noticing
@@ -220,10 +220,15 @@ def add_prior(
     """
     cancel_event = cancel_event or Event()
     model = load_model(model_path)
-    config = prior_config(model, corpus, config_changes or {}) if resumed is None else resumed.config(PriorConfig)
+    minutes = minutes_on_processor(plan)
+    config = (
+        prior_config(model, corpus, config_changes or {}, minutes) if resumed is None else resumed.config(PriorConfig)
+    )
     with recorded_stage(
         "prior", model_path, corpus, events, plan, callback, cancel_event, config=config, resumed=resumed
     ) as (record, state_file):
+        if resumed is None and not config_changes and (words := too_short_for_larger(model, corpus, minutes)):
+            record.tell(Notice(words))
         closing, shorter = budget.leaves_time_to_close(plan)
         # A resumed training that keeps its end has left that time already.
         if resumed is None or plan.minutes != resumed.state.value("plan", dict).get("minutes"):
@@ -248,6 +253,7 @@ def add_prior(
             record,
             cancel_event,
             measures=closing.measures or bool(is_continued and before.get(UNMEASURED)),
+            evens=closing.evens,
             is_cut_short=record.can_go_on,
             candidates=trained["candidates"] if closing.hears else (),
         )

@@ -45,13 +45,18 @@ def codec_config(corpus: Corpus, changes: Mapping[str, Any]) -> VQVAEConfig:
     return _changed(codec_config_for(corpus), changes)
 
 
-def prior_config(model: "Model", corpus: Corpus, changes: Mapping[str, Any]) -> PriorConfig:
+def prior_config(
+    model: "Model", corpus: Corpus, changes: Mapping[str, Any], minutes: float | None = None
+) -> PriorConfig:
     """The prior's sizes for this corpus and codec with the person's changes.
+
+    Args:
+        minutes: as in ``PriorConfig.for_corpus``.
 
     Raises:
         SettingError: if a change is out of range.
     """
-    return _changed(prior_config_for(model, corpus), changes)
+    return _changed(prior_config_for(model, corpus, minutes), changes)
 
 
 def check_sizes(config: type[VQVAEConfig] | type[PriorConfig], changes: Mapping[str, Any]) -> None:
@@ -120,26 +125,39 @@ def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     )
 
 
-def prior_config_for(model: "Model", corpus: Corpus) -> PriorConfig:
-    """Sizes that follow the corpus."""
+def prior_config_for(model: "Model", corpus: Corpus, minutes: float | None = None) -> PriorConfig:
+    """Sizes that follow the corpus, and the minutes as in ``PriorConfig.for_corpus``."""
     config = model.header.codec
     return PriorConfig.for_corpus(
         corpus.seconds,
         codebook_size=config.codebook_size,
         num_quantizers=config.num_quantizers,
         frame_rate=config.frame_rate,
+        minutes=minutes,
     )
 
 
-def suggested_sizes(corpus: Corpus, config: VQVAEConfig | PriorConfig) -> list[str]:
-    """The fields with an option of their own in which a config is what the corpus suggests."""
+def too_short_for_larger(model: "Model", corpus: Corpus, minutes: float | None) -> str:
+    """Why the prior is smaller than so much sound suggests, in a sentence; empty where it is not."""
+    suggested, taken = prior_config_for(model, corpus), prior_config_for(model, corpus, minutes)
+    if minutes is None or suggested.hidden_size == taken.hidden_size:
+        return ""
+    return (
+        f"So much sound could teach a larger prior (width {suggested.hidden_size}), but not in "
+        f"{duration(60 * minutes)}, so it has width {taken.hidden_size}; more minutes would give it time."
+    )
+
+
+def suggested_sizes(corpus: Corpus, config: VQVAEConfig | PriorConfig, minutes: float | None = None) -> list[str]:
+    """The fields with an option of their own in which a config is what the corpus suggests, and a prior's minutes."""
     suggested: VQVAEConfig | PriorConfig = codec_config_for(corpus)
     if isinstance(config, PriorConfig):
         suggested = PriorConfig.for_corpus(
             corpus.seconds,
             codebook_size=config.codebook_size,
             num_quantizers=config.num_quantizers,
-            frame_rate=VQVAEConfig().frame_rate,  # moves the context alone, which has no option
+            frame_rate=VQVAEConfig().frame_rate,  # moves the context, which has no option, and hardly the sizes
+            minutes=minutes,
         )
     names = [
         name for name in OPTIONS if hasattr(config, name) and (name in OF_PRIOR) == isinstance(config, PriorConfig)

@@ -152,7 +152,7 @@ def tiny_training(short_training: None, suggest: Callable[..., None]) -> None:
     def codec_config(corpus: Corpus, **changes: Any) -> VQVAEConfig:
         return small_distill.codec_config(**{"channels": corpus.channels, "num_quantizers": 2, **changes})
 
-    def prior_config(model: Model, corpus: Corpus, **changes: Any) -> PriorConfig:
+    def prior_config(model: Model, corpus: Corpus, minutes: float | None = None, **changes: Any) -> PriorConfig:
         codec = model.header.codec
         sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 16 * codec.num_quantizers}
         return PriorConfig(codec.codebook_size, codec.num_quantizers, **{**sizes, **changes})

@@ -41,7 +41,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(nearness, "by_codecs_voice", by_codecs_voice)
     monkeypatch.setattr(nearness, "reference_of", lambda *_: Told())
-    monkeypatch.setattr(nearness, "compared", lambda *_: None)
+    monkeypatch.setattr(nearness, "compared", lambda *_, **__: None)
     monkeypatch.setattr("distill.making.strength.measured_strength", lambda *_: 1.5)
     monkeypatch.setattr(closing, "measured_balance", lambda *_: Balance((0.25,) * 32, 0.4, 0.8))
     monkeypatch.setattr(closing, "measured_lean", lambda *_: Leaning(-0.01, 2.0, 0.5))
@@ -99,7 +99,7 @@ def test_what_was_found_of_the_voices_is_kept_and_said(
     figures = noted(Nearness(2.0, 0.1, 30.0, 0.2, 0.1, 0.3), Nearness(1.0, 0.1, 20.0, 0.2, 0.1, 0.3), 12.0)
     tolls = Tolls(((0.5,),), 0.41, 0.82)
     source = Source("a.wav", 0.0, False, torch.zeros(3, 2, dtype=torch.int64))
-    monkeypatch.setattr(nearness, "compared", lambda *_: Compared(figures, tolls))
+    monkeypatch.setattr(nearness, "compared", lambda *_, **__: Compared(figures, tolls))
     told: list[TrainingEvent] = []
     found = closing.with_measures(dataclasses.replace(small_model, sources=(source,)), [], told.append)
     assert found is not None
@@ -108,6 +108,20 @@ def test_what_was_found_of_the_voices_is_kept_and_said(
     evenly, nearer = [one.text for one in told if isinstance(one, Notice)][-2:]
     assert "41 % evenly; now that" in evenly
     assert "New audio will be in the recordings' voice" in nearer
+
+
+def test_a_short_training_leaves_out_what_evens_new_audio(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against runs of four minutes that ended half a minute late."""
+    monkeypatch.setattr(closing, "measured_balance", lambda _: pytest.fail("there is no time for it"))
+    monkeypatch.setattr(nearness, "compared", lambda *_, evens: None if evens else Compared({}, Tolls.not_measured()))
+    monkeypatch.setattr(nearness, "in_words", lambda _: "Both voices.")
+    told: list[TrainingEvent] = []
+    assert closing.with_measures(small_model, [], told.append, evens=False) is not None
+    said = [one.text for one in told if isinstance(one, Notice)]
+    assert sum("was not measured" in text for text in said) == 1
+    assert said[-1] == "Both voices."
 
 
 def test_a_level_that_cannot_be_known_is_not_said_to_be_right(

@@ -92,6 +92,15 @@ def test_long_recordings_have_longer_parts(hub: Bank, model: Model, monkeypatch:
     assert [len(one) for one in found.of_stretches] == [1, 2]
 
 
+def test_hours_are_not_measured(hub: Bank, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against two hours of sound, of which this took a minute of eight and found nothing to gain."""
+    monkeypatch.setattr(tolls, "MOST_SECONDS", 0.1)
+    monkeypatch.setattr(tolls, "generate", lambda *_: pytest.fail("nothing is to be drawn"))
+    found = measured_tolls(model, hub, JOIN_COST)
+    assert found.of_stretches == ()
+    assert "was not measured" in found.in_words
+
+
 def test_tolls_change_smoothly_from_part_to_part() -> None:
     assert spread((), 3).tolist() == [0, 0, 0]
     assert spread((0.5,), 3).tolist() == [0.5, 0.5, 0.5]

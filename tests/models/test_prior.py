@@ -123,6 +123,16 @@ def test_sizes_grow_with_the_corpus() -> None:
     assert sizes == sorted(set(sizes))
 
 
+@pytest.mark.parametrize(
+    ("seconds", "minutes", "hidden_size"),
+    [(7_600, 1.4, 128), (7_600, 4, 256), (7_600, 10, 384), (2_000, 2.5, 256), (200, 60, 128)],
+)
+def test_sizes_grow_with_the_time(seconds: float, minutes: float, hidden_size: int) -> None:
+    """Guards against two hours of sound in eight minutes, whose prior of 14 million weights took one step."""
+    sizes = PriorConfig.for_corpus(seconds, codebook_size=256, num_quantizers=4, frame_rate=46.875, minutes=minutes)
+    assert sizes.hidden_size == hidden_size
+
+
 def test_config_refuses_what_cannot_be() -> None:
     with pytest.raises(ValueError, match="heads"):
         PriorConfig(hidden_size=30, num_heads=7)

@@ -78,10 +78,10 @@ def test_measuring_comes_out_of_the_prior_s_minutes() -> None:
     """Guards against a prior that trains to the end of the run, and against a minute that is spent on measuring."""
     assert leaves_time_to_close(PriorPlan(minutes=0.5)) == (Closing(False, False), PriorPlan(minutes=0.5))
     closing, plan = leaves_time_to_close(PriorPlan(minutes=1.0))
-    assert closing == Closing(hears=False, measures=True)
+    assert closing == Closing(hears=False, measures=True, evens=False)
     assert plan.minutes == pytest.approx(0.84)
     closing, plan = leaves_time_to_close(PriorPlan(minutes=2.0))
-    assert closing == Closing(hears=True, measures=True)
+    assert closing == Closing(hears=True, measures=True, evens=True)
     assert plan.minutes == pytest.approx(1.36)
     assert leaves_time_to_close(PriorPlan(minutes=60.0))[1].minutes == pytest.approx(60 - 77 / 60)
 

@@ -100,6 +100,7 @@ def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: 
     from distill.runs.events import events_file
     from distill.settings import check_learning_rate, prior_settings, run_settings
     from distill.sizes import check_sizes, prior_config
+    from distill.training.device import minutes_on_processor
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES, start.plan["precision"])
@@ -113,8 +114,8 @@ def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: 
     ensure_writable(model_path.parent)
     with watched(asked.watching, lambda: events.parent.name) as training, claimed(model_path):
         corpus, split = _recordings(training, dataset_dir, codec)
-        sizes = prior_settings(prior_config(codec, corpus, start.sizes), codec.codec.frame_rate, start.sizes)
-        settings_table({**settings, **sizes})
+        config = prior_config(codec, corpus, start.sizes, minutes_on_processor(plan))
+        settings_table({**settings, **prior_settings(config, codec.codec.frame_rate, start.sizes)})
         events = events_file(new_run_folder(model_path.stem), "prior")
         bundled = pipeline.add_prior(
             model_path,

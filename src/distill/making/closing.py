@@ -69,6 +69,8 @@ def with_measures(
     tell: MetricsCallback,
     is_stopped: Callable[[], bool] = lambda: False,
     candidates: Sequence[Candidate] = (),
+    *,
+    evens: bool = True,
 ) -> Model | None:
     """The model with the weights that sound nearest to the recordings, which knows how firmly to hold the beat, how much
     of new audio is to be like each of them, how loud to be, what its grains cost, and which voice is nearer; all are told.
@@ -76,6 +78,7 @@ def with_measures(
     Args:
         is_stopped: asked before each of them, which take seconds.
         candidates: the weights to choose among. With fewer than two, or too little sound to judge by, the model keeps its own.
+        evens: whether there is time for the balance and for what grains cost; that there is none is told.
 
     Returns:
         None if it was stopped.
@@ -93,9 +96,16 @@ def with_measures(
     model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
     if is_stopped():
         return None
-    balance = measured_balance(model)
-    tell(Notice(balance.in_words))
-    model = with_balance(model, balance.nats)
+    if evens:
+        balance = measured_balance(model)
+        tell(Notice(balance.in_words))
+        model = with_balance(model, balance.nats)
+    else:
+        tell(
+            Notice(
+                "How evenly new audio uses your recordings was not measured: a training this short leaves no time for it."
+            )
+        )
     if is_stopped():
         return None
     leaning = measured_lean(model)
@@ -104,11 +114,11 @@ def with_measures(
         model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leaning.nats}))
     if is_stopped():
         return None
-    voices = nearness.compared(model, passages, reference)
+    voices = nearness.compared(model, passages, reference, evens=evens)
     if voices is None:
         tell(Notice("There is too little sound to compare the two voices, so the codec's voice is used."))
         return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {}}))
-    for sentence in (voices.tolls.in_words, nearness.in_words(voices.figures)):
+    for sentence in (*([voices.tolls.in_words] if evens else []), nearness.in_words(voices.figures)):
         tell(Notice(sentence))
     model = with_tolls(model, voices.tolls.of_stretches)
     return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices.figures}))
@@ -122,6 +132,7 @@ def closed_and_saved(
     cancel_event: Event,
     *,
     measures: bool,
+    evens: bool,
     is_cut_short: bool,
     candidates: Sequence[Candidate] = (),
 ) -> Model:
@@ -130,6 +141,7 @@ def closed_and_saved(
     Args:
         passages: the ones it was trained on.
         measures: whether there is time for :func:`with_measures`; otherwise the recordings' voice is assumed, which is told.
+        evens: as in :func:`with_measures`.
         is_cut_short: whether the training was stopped before its end: the measures then wait until it has gone on.
         candidates: the weights to choose among by what is heard.
     """
@@ -139,7 +151,7 @@ def closed_and_saved(
     elif is_cut_short:
         closed = _marked_unmeasured(_with_assumed_voice(model))
     else:
-        return _measured_and_saved(model, path, passages, record, cancel_event.is_set, candidates)
+        return _measured_and_saved(model, path, passages, record, cancel_event.is_set, candidates, evens)
     save_model(path, closed)
     return closed
 
@@ -151,6 +163,7 @@ def _measured_and_saved(
     record: Recorded,
     is_stopped: Callable[[], bool],
     candidates: Sequence[Candidate],
+    evens: bool,
 ) -> Model:
     """The model :func:`with_measures`, written to ``path``; where they are stopped, without them, which is told.
 
@@ -159,7 +172,7 @@ def _measured_and_saved(
     unmeasured = _marked_unmeasured(_with_assumed_voice(model))
     save_model(path, unmeasured)
     record.can_go_on = True
-    measured = with_measures(model, passages, record.tell, is_stopped, candidates)
+    measured = with_measures(model, passages, record.tell, is_stopped, candidates, evens=evens)
     if measured is None:
         record.tell(
             Notice("The prior is trained, but which voice is nearer has not been measured yet; going on does that.")

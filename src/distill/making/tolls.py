@@ -9,12 +9,14 @@ less gets cheaper, in steps that get smaller.
     codes of new pieces ──▶ grains ──▶ how often each second is used ──▶ a part of the log is added to its toll ──▶ again
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
+from distill.durations import duration
 from distill.making.drawing import Sampling
 from distill.making.grains import Bank
 from distill.making.sampling import generate
@@ -32,6 +34,9 @@ BLOCK_SECONDS = 1.0
 """How long a part of a recording with a toll of its own is,"""
 MOST_BLOCKS = 160
 """and how many parts there are at most, so that each should be used for about a second; longer recordings have longer parts."""
+MOST_SECONDS = 3_600.0
+"""Of longer recordings nothing is measured: in two hours 45 % of use was even and 48 % with tolls, for half of all that is
+measured (docs/voices.md)."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,19 @@ class Tolls:
     """The share of new audio that comes from the part it should come from, without tolls and with them."""
     after: float
 
+    @classmethod
+    def not_measured(cls) -> "Tolls":
+        """Those that cost nothing."""
+        return cls((), math.nan, math.nan)
+
     @property
     def in_words(self) -> str:
         """How evenly the recordings are used, in a sentence."""
+        if math.isnan(self.before):
+            return (
+                f"How evenly grains use your recordings was not measured: of more than {duration(MOST_SECONDS)} a few pieces "
+                "tell too little."
+            )
         evenly = f"The recordings' voice used your recordings {100 * self.before:.0f} % evenly"
         if not self.of_stretches:
             return f"{evenly}; that could not be improved."
@@ -58,7 +73,12 @@ def measured_tolls(model: Model, bank: Bank, join_cost: float) -> Tolls:
 
     Args:
         join_cost: what a join costs at least.
+
+    Returns:
+        What costs nothing for recordings of more than :data:`MOST_SECONDS`.
     """
+    if len(bank) > MOST_SECONDS * model.codec.frame_rate:
+        return Tolls.not_measured()
     lengths = np.diff(bank.begins)
     part = max(BLOCK_SECONDS * model.codec.frame_rate, len(bank) / MOST_BLOCKS)
     counts = np.maximum(1, (lengths / part).round().astype(int))

@@ -1,7 +1,9 @@
 """Sizes of the two models, stored in the model file beside the weights. Imports no PyTorch."""
 
+import itertools
+import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Le, Lt
 
@@ -95,12 +97,30 @@ class PriorConfig:
             raise ValueError(f"context {self.context} must be two or more times num_quantizers {self.num_quantizers}")
 
     @classmethod
-    def for_corpus(cls, seconds: float, *, codebook_size: int, num_quantizers: int, frame_rate: float) -> "PriorConfig":
-        """Sizes that grow with the seconds of audio: a prior too large for its corpus recites it.
+    def for_corpus(
+        cls,
+        seconds: float,
+        *,
+        codebook_size: int,
+        num_quantizers: int,
+        frame_rate: float,
+        minutes: float | None = None,
+    ) -> "PriorConfig":
+        """Sizes that grow with the seconds of audio, as a prior too large for its corpus recites it, and with the time for it.
 
         The context is about six seconds, rounded to whole positions, and never more than a third of the corpus.
+
+        Args:
+            minutes: that encoding and training have on a processor: a larger prior is taken where it gets :data:`PASSES` in
+                them. None where that is not known, or a GPU computes.
         """
-        hidden_size, num_layers, num_heads = next(sizes for limit, sizes in _TIERS if seconds < limit)
+        codes = seconds * frame_rate * num_quantizers
+        left_s = math.inf if minutes is None else 60 * minutes - seconds / ENCODED_A_SECOND
+        sizes = _TIERS[0].sizes
+        for smaller, tier in itertools.pairwise(_TIERS):
+            if seconds >= smaller.most_seconds and left_s * tier.codes_a_second >= PASSES * codes:
+                sizes = tier.sizes
+        hidden_size, num_layers, num_heads = sizes
         positions = max(8, int(min(_CONTEXT_SECONDS, seconds / 3) * frame_rate))
         return cls(
             codebook_size=codebook_size,
@@ -113,9 +133,24 @@ class PriorConfig:
 
 
 _CONTEXT_SECONDS = 6.0
-_TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
-    # seconds of audio below, (hidden size, layers, heads)
-    (900, (128, 4, 4)),
-    (3_600, (256, 6, 8)),
-    (float("inf"), (384, 8, 8)),
+PASSES = 2.0
+"""How often a larger prior must go through all of the audio to sound better than the smallest, which starts from the base prior
+(docs/prior.md)."""
+ENCODED_A_SECOND = 100.0
+"""Seconds of stereo that two cores encode in one (docs/measured.md)."""
+
+
+class _Tier(NamedTuple):
+    most_seconds: float
+    """Of audio for which it is large enough."""
+    sizes: tuple[int, int, int]
+    """Width, layers, heads."""
+    codes_a_second: float
+    """That two cores train on."""
+
+
+_TIERS = (
+    _Tier(900, (128, 4, 4), 75_000),
+    _Tier(3_600, (256, 6, 8), 22_000),
+    _Tier(math.inf, (384, 8, 8), 12_000),
 )

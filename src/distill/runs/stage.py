@@ -15,7 +15,7 @@ from distill.runs.journal import Recorded, recorded_run
 from distill.runs.saved import BRANCHED_FROM, Origin, RefinementRun, Stopped
 from distill.sizes import suggested_sizes
 from distill.training.metrics import MetricsCallback
-from distill.training.plan import Plan, StageEnd
+from distill.training.plan import Plan, PriorPlan, StageEnd
 
 if TYPE_CHECKING:
     from distill.training.checkpoint import StateFile
@@ -50,10 +50,12 @@ def recorded_stage(
     """
     from distill.models import ranks
     from distill.training.checkpoint import StateFile  # with PyTorch, which whoever reads does without
+    from distill.training.device import minutes_on_processor
 
     settings = {name: value for name, value in plan.values().items() if name in _NOTED} | dict(ranks.asked())
     if config is not None:
-        settings |= {**dataclasses.asdict(config), BY_CORPUS: suggested_sizes(corpus, config)}
+        minutes = minutes_on_processor(plan) if isinstance(plan, PriorPlan) else None
+        settings |= {**dataclasses.asdict(config), BY_CORPUS: suggested_sizes(corpus, config, minutes)}
     if second_stage is not None:
         settings |= {SECOND_MINUTES: second_stage.minutes, SECOND_EPOCHS: second_stage.epochs}
     if whole_run is not None:

@@ -11,15 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distill.durations import about, duration
+from distill.models.config import ENCODED_A_SECOND
 from distill.training import awake
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.plan import PriorPlan
 
 CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
-ENCODED_A_SECOND = 100.0
-"""Seconds of stereo that two cores encode in one (docs/measured.md). The prior learns from codes of all recordings, so their
-encoding is time to learn in for neither."""
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
 MEASURING_SECONDS, HEARING_SECONDS = 57.0, 20.0
@@ -27,8 +25,9 @@ MEASURING_SECONDS, HEARING_SECONDS = 57.0, 20.0
 the level (3 to 11 s), how evenly grains use the recordings (5 to 8 s) and both voices; and to hear a few epochs before that."""
 MEASURING_SHARE = 0.16
 """The most of the prior's time that is left for either."""
-LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 9.0, 19.0
-"""Where that is less, it is not done: a prior of under a minute needs all of it to learn, one of under two most."""
+LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S, LEAST_TO_EVEN_S = 9.0, 19.0, 15.0
+"""Where that is less, it is not done: a prior of under a minute needs all of it to learn, one of under two most. Balance and
+grains are evened out where there is time for more than beat, level and voices."""
 OVERRUN_S, OVERRUN_SHARE = 5.0, 0.1
 """A run that exceeds its minutes by more than both, so many seconds and this share of them, says what took how long."""
 LEAST_SHARE = 0.1
@@ -77,7 +76,10 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
 
 
 def codec_seconds(left: float, corpus_seconds: float) -> float:
-    """The codec's seconds of those that are left; what encoding the recordings takes comes off first, half of them at most."""
+    """The codec's seconds of those that are left; what encoding the recordings takes comes off first, half of them at most.
+
+    The prior learns from codes of all recordings, so their encoding is time to learn in for neither.
+    """
     return CODEC_SHARE * (left - min(corpus_seconds / ENCODED_A_SECOND, left / 2))
 
 
@@ -122,7 +124,9 @@ class Closing:
     hears: bool
     """Whether the weights are chosen by what is heard."""
     measures: bool
-    """Whether the beat and both voices are measured."""
+    """Whether the beat, the level and both voices are measured."""
+    evens: bool = False
+    """Whether new audio is also measured to use all of the recordings."""
 
 
 def leaves_time_to_close(plan: PriorPlan) -> tuple[Closing, PriorPlan]:
@@ -130,6 +134,6 @@ def leaves_time_to_close(plan: PriorPlan) -> tuple[Closing, PriorPlan]:
     if plan.minutes is None:
         return Closing(hears=False, measures=False), plan
     most = MEASURING_SHARE * 60 * plan.minutes
-    closing = Closing(hears=most >= LEAST_TO_HEAR_S, measures=most >= LEAST_TO_MEASURE_S)
+    closing = Closing(most >= LEAST_TO_HEAR_S, most >= LEAST_TO_MEASURE_S, most >= LEAST_TO_EVEN_S)
     taken = closing.hears * min(HEARING_SECONDS, most) + closing.measures * min(MEASURING_SECONDS, most)
     return closing, dataclasses.replace(plan, minutes=plan.minutes - taken / 60)

@@ -8,7 +8,7 @@ import torch
 
 from distill.errors import DeviceError
 from distill.models import ranks
-from distill.training.plan import Precision
+from distill.training.plan import Precision, PriorPlan
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -41,6 +41,11 @@ def choose_device(device: str = "auto") -> torch.device:
             "Use --device auto, or install the build of PyTorch made for that device.",
         )
     return torch.device(device)
+
+
+def minutes_on_processor(plan: PriorPlan) -> float | None:
+    """How long a prior trains on a processor, which decides how large it is to be; None on a GPU, or where no clock ends it."""
+    return plan.minutes if choose_device(plan.device).type == "cpu" else None
 
 
 def automatic_precision(device: str) -> Precision:

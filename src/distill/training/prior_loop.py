@@ -97,7 +97,7 @@ def train_prior(
     Args:
         model_path: ``.distill`` file with the codec.
         dataset_dir: the folder of recordings the codec was trained on, or the corpus imported from it.
-        prior_config: sizes; sizes that follow the corpus if not given.
+        prior_config: sizes; sizes that follow the corpus and the minutes if not given.
         callback: gets every event.
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
         plan: the run's settings; the defaults if not given. Its minutes count from the call. A resumed run needs the plan it
@@ -118,7 +118,7 @@ def train_prior(
     called = time.monotonic()
     plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
     fabric = make_fabric(plan.device, plan.precision)
-    inputs = PriorInputs.of(Path(model_path), dataset_dir, prior_config, split, fabric.device, tell)
+    inputs = PriorInputs.of(Path(model_path), dataset_dir, prior_config, plan, split, fabric.device, tell)
     begun = begin(inputs, plan, file, fabric, cancel_event, called, tell)
     plan, data, stop, state, checkpoint = begun.plan, begun.data, begun.stop, begun.state, begun.checkpoint
     schedule, file_count, is_held_out = state.schedule, inputs.corpus.file_count, inputs.split.is_held_out

@@ -23,6 +23,7 @@ from distill.recordings.split import split_corpus
 from distill.sizes import prior_config_for
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.device import minutes_on_processor
 from distill.training.kept_codes import digest_of, keep_codes, kept_codes
 from distill.training.loop_state import State
 from distill.training.metrics import MetricsCallback, Notice
@@ -54,6 +55,7 @@ class PriorInputs:
         model_path: Path,
         dataset_dir: Path | str | Corpus,
         config: PriorConfig | None,
+        plan: PriorPlan,
         split: Split | None,
         device: torch.device,
         callback: MetricsCallback,
@@ -61,7 +63,7 @@ class PriorInputs:
         """Reads and checks both inputs; notices about the recordings go to ``callback``.
 
         Args:
-            config: sizes that follow the corpus if not given.
+            config: sizes that follow the corpus and the plan's minutes if not given.
             split: the one of the codec's training if not given.
 
         Raises:
@@ -80,7 +82,7 @@ class PriorInputs:
         tell_of_corpus(corpus, callback)
         if corpus.fingerprint != trained.fingerprint:
             callback(Notice(other_corpus(corpus, model), is_warning=True))
-        config = config or prior_config_for(model, corpus)
+        config = config or prior_config_for(model, corpus, minutes_on_processor(plan))
         check_codebooks(config, model)
         return cls(model, corpus, split, config)
 
