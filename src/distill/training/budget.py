@@ -132,7 +132,7 @@ class Closing:
 def leaves_time_to_close(plan: PriorPlan) -> tuple[Closing, PriorPlan]:
     """What there is time for after the training, and the plan that leaves time for it; nothing where it has no minutes."""
     if plan.minutes is None:
-        return Closing(hears=False, measures=False), plan
+        return Closing(hears=False, measures=False, evens=True), plan
     most = MEASURING_SHARE * 60 * plan.minutes
     closing = Closing(most >= LEAST_TO_HEAR_S, most >= LEAST_TO_MEASURE_S, most >= LEAST_TO_EVEN_S)
     taken = closing.hears * min(HEARING_SECONDS, most) + closing.measures * min(MEASURING_SECONDS, most)
