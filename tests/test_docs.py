@@ -53,7 +53,7 @@ def folder(
     shutil.copytree(small_corpus, tmp_path / "my-recordings")
     monkeypatch.chdir(tmp_path)
     codec, prior = small_distill.small_sizes()
-    suggest(codec=lambda corpus: codec, prior=lambda model, corpus, minutes: prior)
+    suggest(codec=lambda corpus: codec, prior=lambda model, corpus, minutes=None: prior)
     return tmp_path
 
 

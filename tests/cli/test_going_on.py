@@ -257,7 +257,7 @@ def test_what_is_measured_after_a_prior_is_made_up_for(
             raise KeyboardInterrupt
         return 1.0
 
-    def voices(*_: Any) -> None:
+    def voices(*_: Any, **__: Any) -> None:
         measured.append("voices")
 
     def look(event: TrainingEvent) -> None:

@@ -152,7 +152,7 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
             raise KeyboardInterrupt
         return 1.0
 
-    def voices(*_: Any) -> Compared:
+    def voices(*_: Any, **__: Any) -> Compared:
         measured.append("voices")
         return Compared({"nearer": "recordings" if len(measured) == 2 else "codec"}, Tolls((), 0.5, 0.5))
 

@@ -18,7 +18,7 @@ def _small(short_training: None, suggest: Callable[..., None]) -> None:
     codec = small_distill.codec_config(codebook_size=16)
     suggest(
         codec=lambda corpus: codec,
-        prior=lambda model, corpus, minutes: PriorConfig(
+        prior=lambda model, corpus, minutes=None: PriorConfig(
             codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64
         ),
     )
