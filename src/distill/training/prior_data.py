@@ -24,6 +24,7 @@ from distill.training.budget import CODEC_SHARE
 from distill.training.extraction import Extraction
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
 from distill.training.orders import order_extraction
+from distill.training.schedule import LEAST_TO_LEARN
 
 if TYPE_CHECKING:
     from distill.training.plan import PriorPlan
@@ -257,10 +258,11 @@ def _announced(pace: float, seconds: float) -> str:
 
 
 def _too_long(seconds: float, minutes: float) -> str:
-    learning, enough = max(0.0, 60 * minutes - seconds), math.ceil(seconds / 20)
+    learning, enough = max(60 * minutes - seconds, LEAST_TO_LEARN * 60 * minutes), math.ceil(seconds / 20)
+    how = f"for {about(learning)}: too" if learning >= 1 else "hardly at all: far too"
     return (
         f"The prior has {duration(60 * minutes)}, and encoding the recordings takes about {about(seconds)}, so it trains "
-        f"{f'for {about(learning)}: too' if learning else 'hardly at all: far too'} little for new audio to hold together. "
+        f"{how} little for new audio to hold together. "
         f"Give it {about(60 * enough)}, which a whole run has in {about(60 * math.ceil(enough / (1 - CODEC_SHARE)))}, or fewer "
         "recordings."
     )
