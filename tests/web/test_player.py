@@ -34,6 +34,7 @@ def test_space_plays_and_the_arrows_go_on_from_sound_to_sound(page: Page, model:
     expect(deck).to_contain_text("/ 0:01.0")
     page.keyboard.press("Shift+ArrowRight")
     expect(deck).to_contain_text("tiny-1")
+    deck.get_by_role("button", name="Pause", exact=True).wait_for()  # what is still being loaded is not paused by Space
     page.keyboard.press("Space")
     page.wait_for_function(RESTS)
     page.keyboard.press("ArrowRight")  # further than it is long
