@@ -245,6 +245,8 @@ def add_prior(
                 return model
             back = command("distill", "models", "restore", trash.keep_copy(model_path).key)
             record.tell(Notice(f"The model with the prior it had is in the trash: {back}"))
+        if is_continued and before.get(UNMEASURED):
+            closing = dataclasses.replace(closing, measures=True)
         header = bundled_header(model.header, trained, after)
         return closed_and_saved(
             dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"]),
@@ -252,10 +254,9 @@ def add_prior(
             split.train,
             record,
             cancel_event,
-            measures=closing.measures or bool(is_continued and before.get(UNMEASURED)),
-            evens=closing.evens,
+            trained["candidates"],
+            closing,
             is_cut_short=record.can_go_on,
-            candidates=trained["candidates"] if closing.hears else (),
         )
 
 

@@ -13,6 +13,7 @@ from distill.making.lean import Leaning
 from distill.making.nearness import FEWEST_WINDOWS, Compared, Nearness, Reference, noted
 from distill.making.tolls import Tolls
 from distill.models.model_file import Model, Source
+from distill.training.budget import Closing
 from distill.training.candidates import Candidate
 from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
 
@@ -118,7 +119,8 @@ def test_a_short_training_leaves_out_what_evens_new_audio(
     monkeypatch.setattr(nearness, "compared", lambda *_, evens: None if evens else Compared({}, Tolls.not_measured()))
     monkeypatch.setattr(nearness, "in_words", lambda _: "Both voices.")
     told: list[TrainingEvent] = []
-    assert closing.with_measures(small_model, [], told.append, evens=False) is not None
+    short = Closing(hears=False, measures=True)
+    assert closing.with_measures(small_model, [], told.append, closing=short) is not None
     said = [one.text for one in told if isinstance(one, Notice)]
     assert sum("was not measured" in text for text in said) == 1
     assert said[-1] == "Both voices."

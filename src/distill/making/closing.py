@@ -21,6 +21,7 @@ from distill.models.model_file import Model, save_model
 from distill.models.prior import CodePrior
 from distill.recordings.passages import Passage
 from distill.runs.journal import Recorded
+from distill.training.budget import WHOLE_CLOSING, Closing
 from distill.training.candidates import Candidate
 from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
 from distill.training.notices import ignore
@@ -69,8 +70,7 @@ def with_measures(
     tell: MetricsCallback,
     is_stopped: Callable[[], bool] = lambda: False,
     candidates: Sequence[Candidate] = (),
-    *,
-    evens: bool = True,
+    closing: Closing = WHOLE_CLOSING,
 ) -> Model | None:
     """The model with the weights that sound nearest to the recordings, which knows how firmly to hold the beat, how much
     of new audio is to be like each of them, how loud to be, what its grains cost, and which voice is nearer; all are told.
@@ -78,13 +78,14 @@ def with_measures(
     Args:
         is_stopped: asked before each of them, which take seconds.
         candidates: the weights to choose among. With fewer than two, or too little sound to judge by, the model keeps its own.
-        evens: whether there is time for the balance and for what grains cost; that there is none is told.
+        closing: what there is time for besides the beat, the level and both voices. That there is none for the balance and for
+            what grains cost is told.
 
     Returns:
         None if it was stopped.
     """
     reference = nearness.reference_of(model, passages)
-    if len(candidates) > 1 and reference.windows >= nearness.FEWEST_WINDOWS:
+    if closing.hears and len(candidates) > 1 and reference.windows >= nearness.FEWEST_WINDOWS:
         chosen = _with_nearest(model, candidates, reference, tell, is_stopped)
         if chosen is None:
             return None
@@ -96,7 +97,7 @@ def with_measures(
     model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
     if is_stopped():
         return None
-    if evens:
+    if closing.evens:
         balance = measured_balance(model)
         tell(Notice(balance.in_words))
         model = with_balance(model, balance.nats)
@@ -114,11 +115,11 @@ def with_measures(
         model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leaning.nats}))
     if is_stopped():
         return None
-    voices = nearness.compared(model, passages, reference, evens=evens)
+    voices = nearness.compared(model, passages, reference, evens=closing.evens)
     if voices is None:
         tell(Notice("There is too little sound to compare the two voices, so the codec's voice is used."))
         return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {}}))
-    for sentence in (*([voices.tolls.in_words] if evens else []), nearness.in_words(voices.figures)):
+    for sentence in (*([voices.tolls.in_words] if closing.evens else []), nearness.in_words(voices.figures)):
         tell(Notice(sentence))
     model = with_tolls(model, voices.tolls.of_stretches)
     return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices.figures}))
@@ -130,28 +131,26 @@ def closed_and_saved(
     passages: Sequence[Passage],
     record: Recorded,
     cancel_event: Event,
+    candidates: Sequence[Candidate],
+    closing: Closing,
     *,
-    measures: bool,
-    evens: bool,
     is_cut_short: bool,
-    candidates: Sequence[Candidate] = (),
 ) -> Model:
     """A model whose prior has just been trained, with all that new audio needs to know; written to ``path``.
 
     Args:
         passages: the ones it was trained on.
-        measures: whether there is time for :func:`with_measures`; otherwise the recordings' voice is assumed, which is told.
-        evens: as in :func:`with_measures`.
-        is_cut_short: whether the training was stopped before its end: the measures then wait until it has gone on.
         candidates: the weights to choose among by what is heard.
+        closing: what there is time for. Where it is not :func:`with_measures`, the recordings' voice is assumed, which is told.
+        is_cut_short: whether the training was stopped before its end: the measures then wait until it has gone on.
     """
     model = _with_bands(model, passages)
-    if not measures:
+    if not closing.measures:
         closed = _with_assumed_voice(model, record.tell)
     elif is_cut_short:
         closed = _marked_unmeasured(_with_assumed_voice(model))
     else:
-        return _measured_and_saved(model, path, passages, record, cancel_event.is_set, candidates, evens)
+        return _measured_and_saved(model, path, passages, record, cancel_event.is_set, candidates, closing)
     save_model(path, closed)
     return closed
 
@@ -163,7 +162,7 @@ def _measured_and_saved(
     record: Recorded,
     is_stopped: Callable[[], bool],
     candidates: Sequence[Candidate],
-    evens: bool,
+    closing: Closing,
 ) -> Model:
     """The model :func:`with_measures`, written to ``path``; where they are stopped, without them, which is told.
 
@@ -172,7 +171,7 @@ def _measured_and_saved(
     unmeasured = _marked_unmeasured(_with_assumed_voice(model))
     save_model(path, unmeasured)
     record.can_go_on = True
-    measured = with_measures(model, passages, record.tell, is_stopped, candidates, evens=evens)
+    measured = with_measures(model, passages, record.tell, is_stopped, candidates, closing)
     if measured is None:
         record.tell(
             Notice("The prior is trained, but which voice is nearer has not been measured yet; going on does that.")

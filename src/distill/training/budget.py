@@ -126,7 +126,11 @@ class Closing:
     measures: bool
     """Whether the beat, the level and both voices are measured."""
     evens: bool = False
-    """Whether new audio is also measured to use all of the recordings."""
+    """Whether the balance and what grains cost are measured as well, so that new audio uses all of the recordings."""
+
+
+WHOLE_CLOSING = Closing(hears=True, measures=True, evens=True)
+"""With time for all of it."""
 
 
 def leaves_time_to_close(plan: PriorPlan) -> tuple[Closing, PriorPlan]:
