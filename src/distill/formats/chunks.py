@@ -7,9 +7,9 @@ import struct
 from dataclasses import dataclass, field
 
 from distill.formats.behind import begins_file
-from distill.formats.spliced import AS_IT_IS, Content, Links, Part
+from distill.formats.spliced import AS_IT_IS, Content, Links
+from distill.formats.wav_header import OPEN, wav_header
 
-_OPEN = 2**32 - 1
 _TOO_MUCH = 2**47
 """A size of 64 bits beyond it is one that was left open."""
 _AS_MUCH_AS_CAN_BE = 2**31 - 2**16
@@ -43,13 +43,13 @@ class _Wav:
 
         Args:
             size: as the chunk says.
-            long_size: of 64 bits, as a chunk before it says for one that says ``_OPEN``.
+            long_size: of 64 bits, as a chunk before it says for one that says ``OPEN``.
         """
         claim = size
-        if size == _OPEN and long_size is not None:
+        if size == OPEN and long_size is not None:
             claim = long_size
             self.is_open |= claim > _TOO_MUCH
-        elif size == _OPEN:
+        elif size == OPEN:
             self.is_open = True
         self.claimed += claim
         stop = begin + claim
@@ -74,7 +74,7 @@ def wav(content: Content) -> Links:
         claim = claimed / rate if rate and held < claimed < _AS_MUCH_AS_CAN_BE else None
         return Links(claim=claim, end=found.end)
     claim = claimed / rate if rate and held != claimed and not found.is_open else None
-    return Links([[*_wav_header(shape, held, order), *sound]], claim, end=found.end)
+    return Links([[wav_header(shape, held, order), *sound]], claim, end=found.end)
 
 
 def _wav_chunks(content: Content) -> _Wav:
@@ -112,18 +112,6 @@ def _wav_chunks(content: Content) -> _Wav:
             found.is_plain = False  # some programs leave out the byte that makes a chunk even
     found.end = at
     return found
-
-
-def _wav_header(shape: bytes, held: int, order: str) -> list[Part]:
-    """The beginning of a WAV file with ``held`` bytes of sound, of 64 bits where it must be."""
-    header = b"RIFX" if order == ">" else b"RIFF"
-    total = 4 + 8 + len(shape) + len(shape) % 2 + 8 + held
-    parts: list[Part] = [header + struct.pack(order + "I", min(total, _OPEN)) + b"WAVE"]
-    if total >= _OPEN:
-        parts = [b"RF64" + b"\xff" * 4 + b"WAVE", b"ds64" + struct.pack("<IQQQI", 28, total + 36, held, 0, 0)]
-    parts.append(b"fmt " + struct.pack(order + "I", len(shape)) + shape + b"\0" * (len(shape) % 2))
-    parts.append(b"data" + struct.pack(order + "I", min(held, _OPEN)))
-    return parts
 
 
 def _bytes_a_second(shape: bytes, order: str) -> int:
@@ -237,14 +225,14 @@ def au(content: Content) -> Links:
         return AS_IT_IS
     begin, size, encoding, rate, channels = struct.unpack(">IIIII", content[4:24])
     width = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}.get(encoding, 0) * channels
-    if size == _OPEN or not width or not rate:
+    if size == OPEN or not width or not rate:
         return AS_IT_IS
     if begins_file(content, begin + size):
         return Links(end=begin + size)
     if begin + size >= len(content):
         is_short = len(content) < begin + size < begin + _AS_MUCH_AS_CAN_BE
         return Links(claim=size / (width * rate) if is_short else None)
-    head = content[:8] + struct.pack(">I", _OPEN)
+    head = content[:8] + struct.pack(">I", OPEN)
     return Links([[head, (12, len(content))]], size / (width * rate))
 
 

@@ -3,7 +3,6 @@
 Every question begins with the most seconds that are taken, so that what a header hides is met here, too.
 """
 
-import struct
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
 from distill.errors import AudioFileError, DistillError, SettingError
 from distill.formats.files import probe, read_blocks
+from distill.formats.wav_header import form_of, wav_header
 from distill.formats.writing import write_audio
 from distill.making.drawing import Sampling
 from distill.making.editing import Editing
@@ -159,13 +159,10 @@ def _coded(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Ite
 
 def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Answer]:
     """The parts of a WAV file of 24 bits, as they are made."""
-    channels, rate = model.codec.channels, model.codec.sample_rate
-    size = samples * channels * _BYTES
-    form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * _BYTES, channels * _BYTES, 8 * _BYTES)
-    padded = size + size % 2
-    head = b"RIFF" + struct.pack("<I", 36 + padded) + b"WAVEfmt " + struct.pack("<I", 16) + form
-    start, left = head + b"data" + struct.pack("<I", size), samples
-    said: dict[str, Any] = {"bytes": len(start) + padded}
+    size = samples * model.codec.channels * _BYTES
+    pad = b"\0" * (size % 2)
+    start, left = wav_header(form_of(model.codec.channels, model.codec.sample_rate, 8 * _BYTES), size), samples
+    said: dict[str, Any] = {"bytes": len(start) + size + len(pad)}
     for block in blocks:
         if block is None:
             yield _ALIVE
@@ -177,7 +174,7 @@ def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Answer]:
                 "Ask for another seed; if that happens again, train the model again.",
             )
         left -= part.shape[1]
-        yield said, start + _packed(part) + (b"\0" * (size % 2) if not left else b"")
+        yield said, start + _packed(part) + (b"" if left else pad)
         said, start = {}, b""
         if not left:
             return

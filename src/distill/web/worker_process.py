@@ -3,11 +3,9 @@
 Every answer is a JSON object and bytes: codes as int16, row by row, or a sound as a WAV file in 32 bits.
 """
 
-import io
 import os
 import secrets
 import signal
-import struct
 import sys
 import traceback
 from collections import OrderedDict
@@ -24,6 +22,7 @@ from distill.codes.codes_file import Codes, save_codes
 from distill.errors import CodesFileError, DistillError, SettingError
 from distill.evaluation.codec_files import decode_file, read_sound
 from distill.files.names import CODES_SUFFIX
+from distill.formats.wav_header import form_of, wav_header
 from distill.making import moments
 from distill.making.drawing import Sampling
 from distill.making.reimagine import reimagine
@@ -264,14 +263,8 @@ def _grid(model: Model, body: bytes) -> Tensor:
 
 def _wav(audio: np.ndarray, model: Model) -> bytes:
     """Float32 ``[C, n]`` as a WAV file in 32 bits."""
-    channels, rate = len(audio), model.codec.sample_rate
     samples = np.ascontiguousarray(audio.T, "<f4").tobytes()
-    form = struct.pack("<HHIIHH", 3, channels, rate, rate * channels * 4, channels * 4, 32)
-    chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(samples))
-    file = io.BytesIO()
-    file.write(b"RIFF" + struct.pack("<I", 4 + len(chunks) + len(samples)) + b"WAVE" + chunks)
-    file.write(samples)
-    return file.getvalue()
+    return wav_header(form_of(len(audio), model.codec.sample_rate, 32), len(samples)) + samples
 
 
 def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
