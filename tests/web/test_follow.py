@@ -65,7 +65,17 @@ def test_a_place_that_never_was_begins_anew(tmp_path: Path) -> None:
     log = tmp_path / "codec.jsonl"
     with EventLog(log) as tell:
         tell(step(1))
-    for after, check in ((5, "2-00000000"), (10**12, "3-ab"), (7, ""), (7, "x"), (7, "99-00000000"), (7, "-1-0")):
+    places = (
+        (5, "2-00000000"),
+        (10**12, "3-ab"),
+        (7, ""),
+        (7, "x"),
+        (7, "99-00000000"),
+        (7, "-1-0"),
+        (7, "9" * 5000),
+        (99999, "3-00000000"),
+    )
+    for after, check in places:
         assert follow(log, after, check).is_new
     assert follow(tmp_path / "none.jsonl", 5, "1-0") == Followed([], 0, "", True)
 

@@ -9,7 +9,9 @@ a single ``events.jsonl``; it is read as it is, and a stage that goes on takes i
 import dataclasses
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,6 +42,9 @@ OLD_LOG = "events.jsonl"
 """Where runs of the first version reported all their stages."""
 _FIRST_LETTERS = {b"VQ": "codec", b"Re": "refinement", b"Pr": "prior", b"Ex": "prior"}
 _EVENT = b'{"event": "'
+STEP = tuple(b'%s%sStepMetrics"' % (_EVENT, name) for name in (b"VQ", b"Refinement", b"Prior"))
+EXTRACTION = _EVENT + b'ExtractionProgress"'
+"""How the lines begin that there are most of: whoever follows a log need not parse all of them."""
 
 _KINDS: dict[str, type] = {
     kind.__name__: kind
@@ -59,6 +64,18 @@ _KINDS: dict[str, type] = {
         RolledBack,
     )
 }
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a log has been read."""
+
+    offset: int = 0
+    """Bytes of whole lines."""
+    length: int = 0
+    """The length of the last of these lines, in bytes."""
+    checksum: int = 0
+    """CRC-32 of that line."""
 
 
 class EventLog:
@@ -119,6 +136,34 @@ def read_events(path: Path) -> Iterator[TrainingEvent]:
     """
     with path.open("rb") as lines:
         yield from _known(lines)
+
+
+def read_on(log: Path, mark: Mark, most: int = -1) -> tuple[Mark, bool, list[bytes]]:
+    """Reads a log on from a mark, or from its beginning where it does not hold the marked line any more.
+
+    Args:
+        mark: ``Mark()`` for a log that has not been read yet.
+        most: bytes of new lines to read on by, at most; all there are if not given.
+
+    Returns:
+        How far the log is read then, whether it was read from its beginning, and the whole lines that are new.
+
+    Raises:
+        FileNotFoundError: if there is no log.
+    """
+    with log.open("rb") as file:
+        file.seek(mark.offset - mark.length)
+        marked = file.read(mark.length)
+        is_known = len(marked) == mark.length > 0 and zlib.crc32(marked) == mark.checksum
+        if not is_known:
+            mark = Mark()
+            file.seek(0)
+        content = file.read(most) if is_known else file.read()
+    end = content.rfind(b"\n") + 1
+    if not end:
+        return mark, not is_known, []
+    last = content[content.rfind(b"\n", 0, end - 1) + 1 : end]
+    return Mark(mark.offset + end, len(last), zlib.crc32(last)), not is_known, content[:end].splitlines()
 
 
 def read_run(run_folder: Path) -> Iterator[TrainingEvent]:

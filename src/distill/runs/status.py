@@ -10,7 +10,6 @@ log is read from its beginning. Needs no PyTorch.
 
 import dataclasses
 import json
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,15 +22,13 @@ from distill.files.process import lives
 from distill.library.records import RunRecord
 from distill.models.header import read_header
 from distill.runs.anew import begin_again
-from distill.runs.events import OLD_LOG, STAGES, events_file, parse_event, stage_of
+from distill.runs.events import EXTRACTION, OLD_LOG, STAGES, STEP, Mark, events_file, parse_event, read_on, stage_of
 from distill.runs.renamed import model_of
 from distill.training import metrics as m
 
 MOST_POINTS = 2000
 """A curve has no more; where there were more steps, every second, fourth, eighth, … of them is kept."""
 BEGIN_AGAIN = "Begin again with: "
-_STEPS = tuple(f'{{"event": "{name}StepMetrics"'.encode() for name in ("VQ", "Refinement", "Prior"))
-_EXTRACTION = b'{"event": "ExtractionProgress"'
 _StepEvent = m.VQStepMetrics | m.RefinementStepMetrics | m.PriorStepMetrics
 _EpochEvent = m.VQEpochMetrics | m.RefinementEpochMetrics | m.PriorEpochMetrics
 _RECORD_FIELDS = {field.name for field in dataclasses.fields(RunRecord)}
@@ -42,18 +39,6 @@ def _has_prior(model: Path) -> bool:
         return read_header(model).has_prior
     except ModelFileError:  # what is wrong with it, the next command on it says
         return False
-
-
-@dataclass(frozen=True)
-class Mark:
-    """How far a log has been read."""
-
-    offset: int = 0
-    """Bytes of whole lines."""
-    length: int = 0
-    """The length of the last of these lines, in bytes."""
-    checksum: int = 0
-    """CRC-32 of that line."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +173,7 @@ def look(run_folder: Path, before: RunStatus | None = None) -> RunStatus:
     own = {stage: events_file(run_folder, stage) for stage in STAGES}
     logs = [path for path in (run_folder / OLD_LOG, *own.values()) if path.exists()]
     for path in logs:
-        mark, is_new, lines = _read_on(path, marks.get(path.name, Mark()))
+        mark, is_new, lines = read_on(path, marks.get(path.name, Mark()))
         read[path.name] = mark
         if path.name == OLD_LOG:
             told = {stage: found for stage, found in _by_stage(lines, stages).items() if not own[stage].exists()}
@@ -219,23 +204,6 @@ def changed(run_folder: Path) -> datetime:
     return datetime.fromtimestamp(last_written(run_folder), UTC)
 
 
-def _read_on(path: Path, mark: Mark) -> tuple[Mark, bool, list[bytes]]:
-    """How far the log is read then, whether it was read from its beginning, and the whole lines that are new."""
-    with path.open("rb") as file:
-        file.seek(mark.offset - mark.length)
-        is_new = zlib.crc32(file.read(mark.length)) != mark.checksum
-        if is_new:
-            mark = Mark()
-            file.seek(0)
-        content = file.read()
-    end = content.rfind(b"\n") + 1
-    if not end:
-        return mark, is_new, []
-    lines = content[:end].splitlines()
-    last = content[content.rfind(b"\n", 0, end - 1) + 1 : end]
-    return Mark(mark.offset + end, len(last), zlib.crc32(last)), is_new or not mark.offset, lines
-
-
 def _by_stage(lines: Iterable[bytes], known: Iterable[str]) -> dict[str, list[bytes]]:
     stage = max(known, key=STAGES.index, default=STAGES[0])
     found: dict[str, list[bytes]] = {}
@@ -247,8 +215,8 @@ def _by_stage(lines: Iterable[bytes], known: Iterable[str]) -> dict[str, list[by
 
 def _followed(stage: StageStatus, lines: list[bytes]) -> StageStatus:
     """The stage after these lines. Of the steps only those are parsed that the curve keeps, and the last one."""
-    steps = [number for number, line in enumerate(lines) if line.startswith(_STEPS)]
-    extractions = [number for number, line in enumerate(lines) if line.startswith(_EXTRACTION)]
+    steps = [number for number, line in enumerate(lines) if line.startswith(STEP)]
+    extractions = [number for number, line in enumerate(lines) if line.startswith(EXTRACTION)]
     skipped = {*steps, *extractions[:-1]}
     last = steps[-1] if steps else -1
     others = [(number, parse_event(line)) for number, line in enumerate(lines) if number not in skipped]

@@ -8,17 +8,18 @@ of the last line that was read; where the log has another one there, it is read 
 """
 
 import json
-import zlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from distill.runs.events import EXTRACTION, STEP, Mark, read_on
 
 MOST_STEPS = 1000
 """Points of a curve that a page of this width can show."""
 MOST_BYTES = 4 * 2**20
 """Of new lines in one answer; what is left comes with the next."""
-_STEPS = tuple(f'{{"event": "{name}StepMetrics"'.encode() for name in ("VQ", "Refinement", "Prior"))
-_EXTRACTION = b'{"event": "ExtractionProgress"'
+_CHECK = re.compile("(?P<length>[0-9]{1,9})-(?P<crc>[0-9a-f]{8})")
 
 
 @dataclass(frozen=True)
@@ -38,39 +39,26 @@ class Followed:
 def follow(log: Path, after: int = 0, check: str = "") -> Followed:
     """Reads a log on from a place; a log that is not there (yet) has no events."""
     try:
-        with log.open("rb") as file:
-            is_known = after > 0 and _is_there(file.read, file.seek, after, check)
-            start = after if is_known else 0
-            file.seek(start)
-            content = file.read(MOST_BYTES) if is_known else file.read()
+        mark, is_new, lines = read_on(log, _shown(after, check), MOST_BYTES)
     except FileNotFoundError:
         return Followed([], 0, "", True)
-    end = content.rfind(b"\n") + 1
-    if not end:
-        return Followed([], start, check if is_known else "", not is_known)
-    lines = content[:end].splitlines(keepends=True)
-    last = lines[-1]
-    return Followed(
-        [event for line in _thinned(lines) if (event := _parsed(line)) is not None],
-        start + end,
-        f"{len(last)}-{zlib.crc32(last):08x}",
-        not is_known,
-    )
+    events = [event for line in _thinned(lines) if (event := _parsed(line)) is not None]
+    return Followed(events, mark.offset, f"{mark.length}-{mark.checksum:08x}" if mark.length else "", is_new)
 
 
-def _is_there(read: Any, seek: Any, after: int, check: str) -> bool:
-    length, _, crc = check.partition("-")
-    if not length.isdecimal() or not 0 < int(length) <= min(after, MOST_BYTES):
-        return False
-    seek(after - int(length))
-    return f"{zlib.crc32(read(int(length))):08x}" == crc
+def _shown(after: int, check: str) -> Mark:
+    """The mark that an earlier answer gave; the beginning, where none can have given it."""
+    told = _CHECK.fullmatch(check)
+    if told is None or not 0 < int(told["length"]) <= min(after, MOST_BYTES):
+        return Mark()
+    return Mark(after, int(told["length"]), int(told["crc"], 16))
 
 
 def _thinned(lines: list[bytes]) -> list[bytes]:
     """All but some of the steps, and of the counting of recordings the last."""
-    steps = [number for number, line in enumerate(lines) if line.startswith(_STEPS)]
+    steps = [number for number, line in enumerate(lines) if line.startswith(STEP)]
     kept = set(steps[:: max(1, -(-len(steps) // MOST_STEPS))]) | set(steps[-1:])
-    counted = [number for number, line in enumerate(lines) if line.startswith(_EXTRACTION)]
+    counted = [number for number, line in enumerate(lines) if line.startswith(EXTRACTION)]
     dropped = (set(steps) - kept) | set(counted[:-1])
     return [line for number, line in enumerate(lines) if number not in dropped]
 
