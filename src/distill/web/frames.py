@@ -9,6 +9,8 @@ import json
 import struct
 from typing import IO, Any
 
+Message = tuple[dict[str, Any], bytes]
+"""The JSON object and the bytes: a question to the worker, or its answer."""
 _LENGTHS = struct.Struct("<II")
 LONGEST_JSON = 64 << 20
 LONGEST_BODY = 1 << 30
@@ -40,7 +42,7 @@ def send(stream: IO[bytes], head: dict[str, Any], body: bytes = b"") -> None:
         raise BrokenFrameError(str(error)) from error
 
 
-def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
+def receive(stream: IO[bytes]) -> Message | None:
     """Reads one message; None where the other end has closed.
 
     Raises:

@@ -31,11 +31,12 @@ from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web.answers import Wrong
 from distill.web.app import add_words
+from distill.web.frames import Message
 from distill.web.guard import Receive, Scope, Send
 from distill.web.pool import Pool, TooManyError
 from distill.web.service_words import MEDIA, MOST_OTHERS, AudioFormat, Editing, GenerateRequest, Served
 from distill.web.token import Gate
-from distill.web.worker import Answer, Worker
+from distill.web.worker import Worker
 
 _JSON_BYTES = (MOST_OTHERS + 1) * 2_000_000
 _SECOND_BYTES = SAMPLE_RATE * 2 * 4
@@ -158,7 +159,7 @@ class _Desk:
                 raise HTTPException(408, "The client went away")
             yield one
 
-    async def ask(self, request: Request, do: str, model: str, **words: Any) -> Answer:
+    async def ask(self, request: Request, do: str, model: str, **words: Any) -> Message:
         """Has a worker do one thing."""
         async with self.worker(request) as worker:
             longest = self.limits.longest_seconds
@@ -336,7 +337,7 @@ def _named(names: Mapping[str, str]) -> Iterator[None]:
         raise type(error)(what, fix) from error
 
 
-def _next(parts: Iterator[Answer]) -> Answer | None:
+def _next(parts: Iterator[Message]) -> Message | None:
     return next(parts, None)
 
 

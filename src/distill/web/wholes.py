@@ -26,17 +26,17 @@ from distill.making.sampling import Generation
 from distill.making.streaming import drawn, stream
 from distill.making.voices import Choice, RecordingsVoice, VoiceSettings, voice_of
 from distill.models.model_file import Model
+from distill.web.frames import Message
 
-Answer = tuple[dict[str, Any], bytes]
 Blocks = Iterable[np.ndarray | None]
 """A sound as it is made, float32 ``[C, n]`` a block; None is a sign of life where there is nothing to hear yet."""
 _BYTES = 3
 """A sample: 24 bits, as files on disk have them."""
 _PART_BYTES = 2**19
-_ALIVE: Answer = ({}, b"")
+_ALIVE: Message = ({}, b"")
 
 
-def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -> Answer:
+def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -> Message:
     """An audio file as a ``.codes`` file."""
     codec, path = model.codec, Path(audio)
     probe(path)
@@ -54,7 +54,7 @@ def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -
     return {"samples": taken}, b""
 
 
-def decode_whole(model: Model, _: bytes, longest: float, codes: str, audio_format: str) -> Iterator[Answer]:
+def decode_whole(model: Model, _: bytes, longest: float, codes: str, audio_format: str) -> Iterator[Message]:
     """A ``.codes`` file as an audio file, in parts; the first that is not empty says how many bytes there are in all."""
     given = load_codes(Path(codes), model.codes_fingerprint, model.codec)
     _check(given.samples / given.sample_rate, longest)
@@ -70,7 +70,7 @@ def draw_whole(
     sampling: dict[str, Any],
     voice: str,
     audio_format: str,
-) -> Iterator[Answer]:
+) -> Iterator[Message]:
     """New audio in parts as :func:`decode_whole`, as WAV in the codec's voice while it is drawn.
 
     Raises:
@@ -96,7 +96,7 @@ def draw_whole(
 
 def edit_whole(
     model: Model, _: bytes, longest: float, codes: str, others: dict[str, str], edits: list[dict[str, Any]], out: str
-) -> Answer:
+) -> Message:
     """A ``.codes`` file, changed, as another one."""
 
     def read(path: str) -> Codes:
@@ -131,12 +131,12 @@ def _grains(
     yield from Generation(codes, seconds, seed, how, model.codec.sample_rate, voice=voice).blocks(model)
 
 
-def _file(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iterator[Answer]:
+def _file(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iterator[Message]:
     """``samples`` of sound as the parts of a file."""
     return _wav(blocks, samples, model) if audio_format == "wav" else _coded(blocks, samples, model, audio_format)
 
 
-def _coded(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iterator[Answer]:
+def _coded(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iterator[Message]:
     """The parts of a file whose length is known only when all of it is written."""
     channels = model.codec.channels
     with tempfile.TemporaryDirectory(prefix="distill-") as place:
@@ -157,7 +157,7 @@ def _coded(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Ite
                 said = {}
 
 
-def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Answer]:
+def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Message]:
     """The parts of a WAV file of 24 bits, as they are made."""
     size = samples * model.codec.channels * _BYTES
     pad = b"\0" * (size % 2)

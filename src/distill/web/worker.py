@@ -18,13 +18,11 @@ from typing import IO, Any
 
 from distill import errors
 from distill.errors import DistillError
-from distill.web.frames import ENOUGH, MORE, BrokenFrameError, receive, send
+from distill.web.frames import ENOUGH, MORE, BrokenFrameError, Message, receive, send
 
 PATIENCE_S = 300.0
 """So long may one question take; then the process is taken for stuck and is ended."""
 _BYE_S = 2.0
-
-Answer = tuple[dict[str, Any], bytes]
 
 
 class Worker:
@@ -39,14 +37,14 @@ class Worker:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
-        self._answers: queue.Queue[Answer | BrokenFrameError | None] = queue.Queue()
+        self._answers: queue.Queue[Message | BrokenFrameError | None] = queue.Queue()
 
     @property
     def pid(self) -> int | None:
         """Of the process; None where there is none now."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def ask(self, do: str, body: bytes = b"", **words: Any) -> Answer:
+    def ask(self, do: str, body: bytes = b"", **words: Any) -> Message:
         """Has one thing done: what is said of the result, and its bytes.
 
         Raises:
@@ -55,7 +53,7 @@ class Worker:
         with self._turn:
             return self._said(do, body, words)
 
-    def parts(self, do: str, body: bytes = b"", **words: Any) -> Generator[Answer, None, None]:
+    def parts(self, do: str, body: bytes = b"", **words: Any) -> Generator[Message, None, None]:
         """Has one thing done whose answer comes in parts, each made when it is asked for; closed early, the rest is not made.
 
         Raises:
@@ -79,10 +77,10 @@ class Worker:
                     except BrokenFrameError:
                         self._end()
 
-    def _said(self, do: str, body: bytes, words: dict[str, Any]) -> Answer:
+    def _said(self, do: str, body: bytes, words: dict[str, Any]) -> Message:
         if do != MORE and self.pid is None:
             self._start()
-        answer: Answer | BrokenFrameError | None
+        answer: Message | BrokenFrameError | None
         try:
             self._say(do, body, words)
             answer = self._answers.get(timeout=self._patience)
@@ -157,7 +155,7 @@ class Worker:
         process.stdout.close()
 
 
-def _read(stream: IO[bytes], answers: "queue.Queue[Answer | BrokenFrameError | None]") -> None:
+def _read(stream: IO[bytes], answers: "queue.Queue[Message | BrokenFrameError | None]") -> None:
     """Puts every answer in line, and None or why at the end."""
     while True:
         try:

@@ -28,7 +28,7 @@ from distill.making.drawing import Sampling
 from distill.making.reimagine import reimagine
 from distill.models.model_file import Model, load_model
 from distill.web.code_bytes import check_codes, in_bytes, rows_given
-from distill.web.frames import MORE, BrokenFrameError, receive, send
+from distill.web.frames import MORE, BrokenFrameError, Message, receive, send
 from distill.web.wholes import decode_whole, draw_whole, edit_whole, encode_whole
 
 MODELS_KEPT = 2
@@ -36,7 +36,6 @@ MOST_PLACES = 500
 """Places of one entry that are listed; all are counted."""
 _HEARD_KEPT = 8
 _OPEN_ANEW = "Open the sound anew."
-Answer = tuple[dict[str, Any], bytes]
 
 
 class LoadedModels:
@@ -47,13 +46,13 @@ class LoadedModels:
         self._books: dict[int, dict[str, Any]] = {}
         self._heard: OrderedDict[str, moments.RenderedPart] = OrderedDict()
 
-    def answer(self, head: dict[str, Any], body: bytes) -> Answer | Iterator[Answer]:
+    def answer(self, head: dict[str, Any], body: bytes) -> Message | Iterator[Message]:
         """One question; see the methods below for what each takes and gives. Some answers come in parts.
 
         Raises:
             DistillError: if it cannot be done.
         """
-        does: dict[str, Callable[..., Answer | Iterator[Answer]]] = {
+        does: dict[str, Callable[..., Message | Iterator[Message]]] = {
             "about": self.about,
             "encode": self.encode,
             "recording": self.recording,
@@ -80,16 +79,16 @@ class LoadedModels:
             )
         return does[do](model, body, **words)
 
-    def about(self, model: Model, _: bytes) -> Answer:
+    def about(self, model: Model, _: bytes) -> Message:
         """What the page must know of a model: its sizes, and of every entry how often it is used and how it is coloured."""
         return self._about(model), b""
 
-    def encode(self, model: Model, _: bytes, audio: str) -> Answer:
+    def encode(self, model: Model, _: bytes, audio: str) -> Message:
         """An audio file or a ``.codes`` file as codes."""
         codes = read_sound(model, Path(audio))
         return {"samples": codes.samples, "codec": codes.codec}, in_bytes(codes.codes.numpy())
 
-    def recording(self, model: Model, _: bytes, index: int) -> Answer:
+    def recording(self, model: Model, _: bytes, index: int) -> Message:
         """The codes of a recording that the model file keeps."""
         codes = _source(model, index).codes
         return {"samples": len(codes) * model.codec.hop, "codec": self._about(model)["codec"]}, in_bytes(codes.numpy())
@@ -104,7 +103,7 @@ class LoadedModels:
         origin: int = 0,
         after: str | None = None,
         goes_on: bool = False,
-    ) -> Answer:
+    ) -> Message:
         """Columns as they sound in their place; ``body`` is as much of the grid around them as there is, from ``origin`` on.
 
         With ``goes_on`` a token comes back; whoever asks for what follows gives it as ``after``, and no seam is heard.
@@ -121,18 +120,18 @@ class LoadedModels:
                 self._heard.popitem(last=False)
         return {"token": token}, _wav(part.audio, model)
 
-    def held(self, model: Model, body: bytes, levels: list[int] | None = None) -> Answer:
+    def held(self, model: Model, body: bytes, levels: list[int] | None = None) -> Message:
         """One column as a sound that lasts."""
         grid = _grid(model, body)
         edit.select(grid.numpy(), 0, 1, levels)
         return {}, _wav(moments.held(model, grid[0], levels), model)
 
-    def entry(self, model: Model, _: bytes, level: int, code: int) -> Answer:
+    def entry(self, model: Model, _: bytes, level: int, code: int) -> Message:
         """One entry of a codebook, alone."""
         _check_entry(model, level, code)
         return {}, _wav(moments.entry(model, level, code), model)
 
-    def places(self, model: Model, _: bytes, level: int, code: int) -> Answer:
+    def places(self, model: Model, _: bytes, level: int, code: int) -> Message:
         """Where in the recordings an entry sounds, the longest first."""
         _check_entry(model, level, code)
         found = []
@@ -153,13 +152,13 @@ class LoadedModels:
         found.sort(key=lambda one: one["first"] - one["stop"])
         return {"places": found[:MOST_PLACES], "count": len(found)}, b""
 
-    def place(self, model: Model, _: bytes, index: int, first: int, stop: int) -> Answer:
+    def place(self, model: Model, _: bytes, index: int, first: int, stop: int) -> Message:
         """A stretch of a recording that the model file keeps."""
         codes = _source(model, index).codes
         edit.select(codes.numpy(), first, stop)
         return {}, _wav(moments.stretch(model, codes, first, stop).audio, model)
 
-    def blend(self, model: Model, body: bytes, columns: int, weight: float, levels: list[int]) -> Answer:
+    def blend(self, model: Model, body: bytes, columns: int, weight: float, levels: list[int]) -> Message:
         """Two stretches of so many columns, one after the other in ``body``, mixed."""
         both = _grid(model, body).numpy()
         one, other = both[:columns], both[columns:]
@@ -171,7 +170,7 @@ class LoadedModels:
 
     def reimagine(
         self, model: Model, body: bytes, columns: int, first: int, stop: int, count: int, seed: int, temperature: float
-    ) -> Answer:
+    ) -> Message:
         """The free cells of a grid drawn anew, ``count`` times; ``body`` is the grid, and then 1 for each that is free.
 
         Only the columns ``first`` to ``stop`` of each proposal come back.
@@ -184,7 +183,7 @@ class LoadedModels:
         wanted = drawn[:, first:stop].reshape(-1, grid.shape[1])
         return {"seeds": [seed + index for index in range(count)]}, in_bytes(wanted.numpy())
 
-    def write(self, model: Model, body: bytes, samples: int, out: str) -> Answer:
+    def write(self, model: Model, body: bytes, samples: int, out: str) -> Message:
         """A grid as a file: ``.codes``, or audio by its ending."""
         grid = _grid(model, body)
         if -(-samples // model.codec.hop) != len(grid):
@@ -275,7 +274,7 @@ def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
     """
     models = LoadedModels()
     while (asked := receive(questions)) is not None:
-        parts: Iterator[Answer] = iter(())
+        parts: Iterator[Message] = iter(())
         try:
             answer = models.answer(*asked)
             if isinstance(answer, tuple):

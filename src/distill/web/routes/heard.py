@@ -20,6 +20,7 @@ from distill.models.config import SMALLEST_HOP
 from distill.web import places, sheets
 from distill.web.code_bytes import from_bytes, in_bytes, text_of
 from distill.web.edits import Cells, Codes, Column, Levels, SheetId, rows_of, where
+from distill.web.frames import Message
 from distill.web.routes.codes import WarmWorker, of_one_model
 from distill.web.sheet_files import Sheet
 from distill.web.worker import Worker
@@ -254,9 +255,9 @@ def recording_sound(
     return _wav(worker.ask("place", model=str(places.model(model).path), index=index, first=first, stop=stop))
 
 
-def _ask(worker: Worker, one: Sheet, do: str, rows: np.ndarray, **words: Any) -> tuple[dict[str, Any], bytes]:
+def _ask(worker: Worker, one: Sheet, do: str, rows: np.ndarray, **words: Any) -> Message:
     return worker.ask(do, in_bytes(rows), model=str(sheets.model_of(one.about)), codec=one.about.codec, **words)
 
 
-def _wav(answer: tuple[dict[str, Any], bytes]) -> Response:
+def _wav(answer: Message) -> Response:
     return Response(answer[1], media_type="audio/wav")
