@@ -32,7 +32,7 @@ from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Split
 from distill.recordings.split import split_corpus
 from distill.training.adversarial_networks import Networks
-from distill.training.adversarial_start import begin
+from distill.training.adversarial_start import Begun, begin
 from distill.training.checkpoint import StateFile
 from distill.training.codec_loss import draws_of_step
 from distill.training.codec_validation import figures_by_first, likeness_of_windows
@@ -175,25 +175,7 @@ def refine_decoder(
     checkpoint.save()
     begun.listening.write(schedule.step, networks.rebuilt, fabric.device)
 
-    mel_before = state.figures["mel_before"]
-    mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
-    after = likeness_of_windows(networks.averaged, networks.distance, begun.held_out, fabric)
-    is_kept = not cancelled and after.score <= begun.before.score and mel_after <= plan.worst_mel * mel_before
-    result = RefinementResult(
-        first=networks.first,
-        refined=networks.averaged.cpu(),
-        is_kept=is_kept,
-        mel_before=mel_before,
-        mel_after=mel_after,
-        figures_before=begun.before.figures(),
-        figures_after=after.figures(),
-        steps=schedule.step,
-        epochs_trained=state.epoch,
-        seconds_taken=schedule.elapsed_s,
-        curves=state.curves,
-        is_held_out=split.is_held_out,
-        cancelled=cancelled,
-    )
+    result = _result(begun, plan, split, cancelled)
     tell(result.event)
     return result
 
@@ -317,6 +299,30 @@ def _epoch_event(
         mel_before=state.figures["mel_before"],
         heard=figures,
         is_held_out=is_held_out,
+    )
+
+
+def _result(begun: Begun, plan: RefinementPlan, split: Split, cancelled: bool) -> RefinementResult:
+    """Both decoders, and whether the second stage's is kept: one that was cut short is not, nor one that is worse."""
+    networks, state = begun.networks, begun.state
+    mel_before = state.figures["mel_before"]
+    mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
+    after = likeness_of_windows(networks.averaged, networks.distance, begun.held_out, begun.fabric)
+    is_kept = not cancelled and after.score <= begun.before.score and mel_after <= plan.worst_mel * mel_before
+    return RefinementResult(
+        first=networks.first,
+        refined=networks.averaged.cpu(),
+        is_kept=is_kept,
+        mel_before=mel_before,
+        mel_after=mel_after,
+        figures_before=begun.before.figures(),
+        figures_after=after.figures(),
+        steps=state.schedule.step,
+        epochs_trained=state.epoch,
+        seconds_taken=state.schedule.elapsed_s,
+        curves=state.curves,
+        is_held_out=split.is_held_out,
+        cancelled=cancelled,
     )
 
 

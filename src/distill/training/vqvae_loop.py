@@ -171,22 +171,7 @@ def train_vqvae(
     codec.load_state_dict(state.best_weights)
     codec.requires_grad_(False).eval()
     begun.listening.write(schedule.step, lambda passage: codec(passage).reconstruction, fabric.device)  # as it is kept
-    code_counts = count_corpus_codes(codec, corpus, fabric.device)
-    result = VQTrainingResult(
-        codec=codec.cpu(),
-        config=config,
-        plan=plan,
-        corpus=corpus,
-        split=split,
-        code_counts=code_counts,
-        levels=level_health(code_counts),
-        is_from_base=begun.is_from_base,
-        epochs_trained=state.epoch,
-        best_val_loss=state.best_loss,
-        curves=state.curves,
-        seconds_taken=schedule.elapsed_s,
-        cancelled=cancelled,
-    )
+    result = _result(begun, corpus, split, cancelled)
     tell(result.event)
     return result
 
@@ -305,4 +290,25 @@ def _epoch_event(
         warning=utilisation_warning(levels),
         heard=figures,
         is_held_out=is_held_out,
+    )
+
+
+def _result(begun: Begun, corpus: Corpus, split: Split, cancelled: bool) -> VQTrainingResult:
+    """The codec with the weights it has now, and how its training went."""
+    state, codec = begun.state, begun.state.model.module
+    code_counts = count_corpus_codes(codec, corpus, begun.fabric.device)
+    return VQTrainingResult(
+        codec=codec.cpu(),
+        config=codec.config,
+        plan=begun.plan,
+        corpus=corpus,
+        split=split,
+        code_counts=code_counts,
+        levels=level_health(code_counts),
+        is_from_base=begun.is_from_base,
+        epochs_trained=state.epoch,
+        best_val_loss=state.best_loss,
+        curves=state.curves,
+        seconds_taken=state.schedule.elapsed_s,
+        cancelled=cancelled,
     )
