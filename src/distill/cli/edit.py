@@ -1,7 +1,7 @@
 """``distill edit``: sound changed as codes, one operation after another in the order in which they are written."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -12,6 +12,9 @@ from distill.cli.outputs import AUDIO_OUT, refusing
 from distill.errors import SettingError
 from distill.files.regular import absolute
 from distill.making.operations import OPERATIONS, Operation, check
+
+if TYPE_CHECKING:
+    from distill.codes.codes_file import Codes
 
 _ORDER = "distill.order"
 
@@ -94,7 +97,22 @@ def edit(
     """
     given = {name: list(value) for name, value in locals().copy().items() if isinstance(value, list)}
     operations = in_order(context.meta[_ORDER], given)
+    target, edited, did = _edited(model, sound, operations, out, bit_depth, device)
+    if as_json:
+        positions, count = edited.codes.shape
+        print_json(
+            {"out": absolute(target), "did": did, "positions": positions, "levels": count, "samples": edited.samples}
+        )
+        return
+    for sentence in did:
+        note(f"  {sentence}", style="dim")
+    good(f"{target}: {edited.samples / edited.sample_rate:.2f} s")
 
+
+def _edited(
+    model: Path, sound: Path, operations: list[Operation], out: Path | None, bit_depth: int, device: str
+) -> "tuple[Path, Codes, list[str]]":
+    """Does the operations one after the other, and writes the sound; gives the file, its codes, and what was done in words."""
     from distill.codes.codes_file import save_codes
     from distill.evaluation.codec_files import decode_file, read_sound
     from distill.files.names import CODES_SUFFIX, output_file
@@ -119,21 +137,13 @@ def edit(
         loaded = load_model(model, choose_device(device))
         read = read_sound(loaded, sound, note)
         editing = Editing(loaded, read, lambda name: read_sound(loaded, Path(name), note))
-        said = [editing.apply(operation) for operation in operations]
+        did = [editing.apply(operation) for operation in operations]
         edited = editing.as_codes()
         if target.suffix.lower() == CODES_SUFFIX:
             save_codes(target, edited)
         else:
             decode_file(loaded, edited, target, bit_depth)
-    if as_json:
-        positions, count = edited.codes.shape
-        print_json(
-            {"out": absolute(target), "did": said, "positions": positions, "levels": count, "samples": edited.samples}
-        )
-        return
-    for sentence in said:
-        note(f"  {sentence}", style="dim")
-    good(f"{target}: {edited.samples / edited.sample_rate:.2f} s")
+    return target, edited, did
 
 
 def in_order(order: list[str], given: dict[str, list[str]]) -> list[Operation]:

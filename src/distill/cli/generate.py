@@ -167,12 +167,10 @@ def generate(
     import time
 
     from distill.formats.writing import check_output_format
-    from distill.making.drawing import Sampling
     from distill.making.pieces import check_similarity, make
     from distill.making.sampling import check_count
     from distill.making.voices import Choice, VoiceSettings
     from distill.models.model_file import load_model
-    from distill.originality.dial import Dial
     from distill.settings import temperatures
     from distill.training.device import choose_device
 
@@ -180,19 +178,8 @@ def generate(
     asked.check_together()
     warmth = temperatures(temperature)
     _refuse_idle(context, warmth, audio_format, voice, top_p is not None and max_similarity is not None)
-    wanted_originality = options.dial(originality)
-    with refusing("--originality"):
-        dial = Dial.at(wanted_originality)
-    sampling = Sampling()
-    drawn: dict[str, Any] = {
-        "temperature": warmth,
-        "top_k": top_k,
-        "top_p": dial.top_p if top_p is None else top_p,
-        "variety": variety,
-    }
-    for field, value in drawn.items():  # one after the other, so that what is refused has a name
-        with refusing(f"--{field.replace('_', '-')}"):
-            sampling = replace(sampling, **{field: value})
+    dial = options.dial(originality)
+    sampling = _sampling(temperature=warmth, top_k=top_k, top_p=dial.top_p if top_p is None else top_p, variety=variety)
     with refusing("--count"):
         check_count(count)
     asked.check_length(count)
@@ -223,6 +210,17 @@ def generate(
         return
     show_pieces(pieces)
     good(f"{duration(count * seconds)} of audio in {duration(taken)}")
+
+
+def _sampling(**settings: Any) -> "Sampling":
+    """How codes are drawn; a setting that is refused is named as its option."""
+    from distill.making.drawing import Sampling
+
+    sampling = Sampling()
+    for field, value in settings.items():  # one after the other, so that what is refused has a name
+        with refusing(f"--{field.replace('_', '-')}"):
+            sampling = replace(sampling, **{field: value})
+    return sampling
 
 
 def _print_json(pieces: Sequence["Piece"], seconds: float, taken: float) -> None:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli.console import waiting
+from distill.cli.outputs import refusing
 from distill.errors import MissingPriorError, SettingError
 from distill.files.names import command
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
+    from distill.originality.dial import Dial
     from distill.runs.watching import Watching
 
 
@@ -337,18 +339,20 @@ def channels(text: str) -> int | None:
     return None if text == "auto" else int(text)
 
 
-def dial(text: str) -> float:
-    """``close``, ``balanced``, ``original`` or a number as a number.
+def dial(text: str) -> "Dial":
+    """The dial at ``close``, ``balanced``, ``original`` or a number.
 
     Raises:
-        SettingError: if it is neither.
+        SettingError: if it is neither, or the number is out of range.
     """
-    from distill.originality.dial import NAMED
+    from distill.originality.dial import NAMED, Dial
 
     try:
-        return NAMED[text] if text in NAMED else float(text)
+        place = NAMED[text] if text in NAMED else float(text)
     except ValueError as error:
         raise SettingError(
             f"--originality {text} is neither a number nor a known setting.",
             f"Choose {', '.join(NAMED)}, or a number from 0 to 1.",
         ) from error
+    with refusing("--originality"):
+        return Dial.at(place)
