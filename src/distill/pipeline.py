@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,9 +19,7 @@ from distill.evaluation.remeasured import remeasured_and_saved
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
 from distill.making.closing import closed_and_saved
-from distill.making.drawing import Sampling
 from distill.making.pieces import Piece, make
-from distill.making.request import Request
 from distill.making.sampling import check_request
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import UNMEASURED
@@ -296,8 +295,7 @@ def run(
             progress=lambda done, total, _: tell("Reading", done, total),
             ahead=noticing(notify),
         )
-        marked = {*plan.config_changes, *({"channels"} if plan.channels else ())}
-        settings = {**chosen, **codec_settings(codec_config(corpus, plan.config_changes), marked)}
+        settings = {**chosen, **codec_settings(codec_config(corpus, plan.config_changes), plan.chosen_sizes)}
         if on_settings is not None:
             on_settings(settings)
         run_folder = new_run_folder(model_path.stem)
@@ -343,15 +341,8 @@ def run(
         taken.by("the prior")
         tell("Composing", 0, 1)
         model = load_model(model_path, choose_device(plan.device))
-        pieces = make(
-            model,
-            out,
-            Request("audio", Sampling(), seconds=plan.seconds).in_voice(plan.voice),
-            plan.seed,
-            plan.count,
-            progress=lambda done, total: tell("Composing", done, total),
-            callback=callback,
-        )
+        composing = partial(tell, "Composing")
+        pieces = make(model, out, plan.request, plan.seed, plan.count, progress=composing, callback=callback)
         tell("Writing the report", 0, 1)
         seconds_taken, events = time.monotonic() - started, list(read_run(run_folder))
         contents = run_report(model, corpus, split, events, pieces, settings=settings, seconds_taken=seconds_taken)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from distill.making.drawing import Sampling
 from distill.making.pieces import Piece
+from distill.making.request import Request
 from distill.making.voices import VoiceSettings
 from distill.training.plan import CodecPlan, Precision, PriorPlan
 
@@ -48,6 +50,16 @@ class RunPlan:
             precision=self.precision,
             from_scratch=self.from_scratch,
         )
+
+    @property
+    def chosen_sizes(self) -> set[str]:
+        """Fields of the codec's config that the person chose, the channels included."""
+        return {*self.config_changes, *({"channels"} if self.channels else ())}
+
+    @property
+    def request(self) -> Request:
+        """What is asked of the model, once it is trained."""
+        return Request("audio", Sampling(), seconds=self.seconds).in_voice(self.voice)
 
     @property
     def of_pieces(self) -> dict[str, Any]:
