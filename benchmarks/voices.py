@@ -34,7 +34,6 @@ from distill.audio.likeness import likeness_between
 from distill.audio.mixing import mono, mono_pair
 from distill.audio.texture import TextureScore, movement
 from distill.codes.extract import decode_chunks, encode_blocks
-from distill.making.balance import with_balance
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import Placed
@@ -86,11 +85,11 @@ def main() -> None:
     asked = parser.parse_args()
     model = load_model(asked.model)
     if asked.any_level:
-        model = replace(model, header=model.header.model_copy(update={"loudness": None}))
+        model = model.with_header(loudness=None)
     if asked.lean is not None:
-        model = replace(model, header=model.header.model_copy(update={"loudness_lean": asked.lean}))
+        model = model.with_header(loudness_lean=asked.lean)
     if asked.unbalanced:
-        model = with_balance(model, ())
+        model = model.with_header(balance=())
     if asked.no_tolls:
         model = with_tolls(model, ())
     dial = Dial.at(NAMED[asked.originality])

@@ -127,14 +127,12 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
     def measure(model: Model, passages: Sequence[Passage], *_: object) -> Model:
         assert [passage.recording.name for passage in passages] == [one.name for one in model.trained_on]
         measured.append(model)
-        return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {"nearer": "codec"}}))
+        return model.with_header(voices={"nearer": "codec"})
 
     monkeypatch.setattr(remeasured, "with_measures", measure)
 
     def refined(**changes: object) -> tuple[str, list[str]]:
-        save_model(
-            path, dataclasses.replace(trained, header=trained.header.model_copy(update=changes | {"digest": None}))
-        )
+        save_model(path, trained.with_header(**changes, digest=None))
         told: list[TrainingEvent] = []
         pipeline.refine_codec(path, corpus, split, RefinementRun(tmp_path, REFINEMENT), callback=told.append)
         assert "unmeasured" not in load_model(path).header.codec_training
@@ -162,7 +160,7 @@ def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(
     plan = pipeline.PriorPlan(epochs=1, device="cpu")
     pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR, callback=events.append)
     model = load_model(path)
-    upright = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": 0.0, "balance": ()}))
+    upright = model.with_header(loudness_lean=0.0, balance=())
     assert model.header.beat_strength == measured_strength(upright, split.train), "it is measured before them"
     assert in_words(model.header.beat_strength) in [event.text for event in events if isinstance(event, Notice)]
 

@@ -79,7 +79,7 @@ def test_a_model_without_a_prior(distill: Distill, model_files: Path, tmp_path: 
 def test_a_model_whose_name_is_a_path(distill: Distill, tmp_path: Path, make_model: Callable[..., Model]) -> None:
     """Guards against somebody's model file that makes ``generate`` write outside the folder asked for."""
     model = make_model()
-    hostile = dataclasses.replace(model, header=model.header.model_copy(update={"name": "../../elsewhere"}))
+    hostile = model.with_header(name="../../elsewhere")
     save_model(tmp_path / "hostile.distill", hostile)
     distill("generate", tmp_path / "hostile.distill", "--seconds", "0.5").refused("hostile.distill", "not possible")
     assert not list(tmp_path.parent.glob("elsewhere*"))
@@ -138,7 +138,7 @@ def test_a_loss_that_was_not_finite_does_not_spoil_the_file(
     """Guards against a trained model that is saved and can never be opened again because one figure was NaN."""
     model = make_model()
     figures = {"curves": {"a": [math.nan]}, "codec_training": {"best_val_loss": math.inf}}
-    save_model(tmp_path / "odd.distill", dataclasses.replace(model, header=model.header.model_copy(update=figures)))
+    save_model(tmp_path / "odd.distill", model.with_header(**figures))
     answer = distill("info", tmp_path / "odd.distill", "--json")
     assert answer.code == 0, answer.err
     assert answer.json["codec_training"]["best_val_loss"] is None

@@ -1,6 +1,5 @@
 """What training and generating leave in the library, and making it again."""
 
-import dataclasses
 import os
 import shutil
 import sqlite3
@@ -204,7 +203,7 @@ def test_what_is_in_no_file_is_not_noted(make_model: Callable[..., Model], tmp_p
 
     path = save_model(tmp_path / "a.distill", make_model())
     model = load_model(path)
-    changed = dataclasses.replace(model, header=model.header.model_copy(update={"digest": None}))
+    changed = model.with_header(digest=None)
     request = Request("audio", Sampling(), seconds=0.5)
     assert make(make_model(), tmp_path, request)[0].number is None
     assert make(changed, tmp_path, request)[0].number is None

@@ -137,7 +137,7 @@ def test_held_out_and_trained_recordings_are_told_apart(model: Model, small_corp
     sizes = [len(held_out), len(evaluation.scores) - len(held_out)]
     assert np.average(parts, weights=sizes) == pytest.approx(evaluation.mean("mel"))
     stranger = CorpusRecord(fingerprint="0" * 64, file_count=1, seconds=1, split_seed=0)
-    elsewhere = dataclasses.replace(model, header=model.header.model_copy(update={"corpus": stranger}))
+    elsewhere = model.with_header(corpus=stranger)
     foreign = measured(elsewhere, corpus, with_opus=False)
     assert not foreign.is_own_corpus
     assert not any(score.is_held_out for score in foreign.scores)
@@ -151,7 +151,7 @@ def test_of_a_long_recording_the_stretch_held_out_is_measured_apart(
     save(tmp_path / "long" / "take.wav", noise(12.0))
     corpus = import_corpus(tmp_path / "long", channels=1)
     record = CorpusRecord(fingerprint=corpus.fingerprint, file_count=1, seconds=corpus.seconds, split_seed=0)
-    own = dataclasses.replace(model, header=model.header.model_copy(update={"corpus": record}))
+    own = model.with_header(corpus=record)
     scores = measured(own, corpus, with_opus=False).scores
     assert [score.is_held_out for score in scores] == [False, False, True]
     assert [score.name.startswith("take.wav ") for score in scores] == [True] * 3

@@ -5,7 +5,7 @@ import torch
 
 import small_distill
 from distill.making import balance
-from distill.making.balance import STEPS, WELL_KEPT, Balance, measured_balance, with_balance
+from distill.making.balance import STEPS, WELL_KEPT, Balance, measured_balance
 from distill.making.drawing import Sampling
 from distill.making.limits import Limited, Limits
 from distill.making.sampling import Generation, generate
@@ -58,7 +58,7 @@ def test_new_audio_is_like_each_recording_for_as_long_as_it_is(sparse: Model) ->
     found = measured_balance(sparse)
     assert len(found.nats) == SIZE
     assert found.after > found.before + 0.2
-    led = with_balance(sparse, found.nats)
+    led = sparse.with_header(balance=found.nats)
     assert share_of_long_one(sparse, 0) < 0.6
     assert share_of_long_one(led, 0) == pytest.approx(0.9, abs=0.05)
     assert measured_balance(led) == found, "what a model holds already has no part in it"
@@ -93,7 +93,7 @@ def test_what_does_not_help_is_left(sparse: Model, monkeypatch: pytest.MonkeyPat
 def test_only_coarse_codes_of_new_audio_are_made_likelier(sparse: Model) -> None:
     """What is made anew within a sound is what its surroundings say."""
     nats = tuple(float(code) / SIZE for code in range(SIZE))
-    limits = Limits.of(with_balance(sparse, nats))
+    limits = Limits.of(sparse.with_header(balance=nats))
     before, logits = torch.tensor([9]), torch.zeros(1, SIZE)
 
     def tilted(some: Limits, level: int) -> torch.Tensor:

@@ -66,9 +66,9 @@ def test_what_has_no_beat_is_drawn_as_before(model: Model) -> None:
     still = (Source("a.wav", 0.0, False, torch.randint(8, (400, 4))),)
     without_beat = dataclasses.replace(model, sources=still)
     assert beat_of_openings(without_beat, Openings(without_beat), [0, 1], 100) is None
-    older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
+    older = model.with_header(bands=[])
     assert beat_of_openings(older, Openings(older), [0], 100) is None
-    unheld = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": 0.0}))
+    unheld = model.with_header(beat_strength=0.0)
     assert beat_of_openings(unheld, Openings(unheld), [0], 100) is None
     assert beat_of_prompt(unheld, drummed(10 * PERIOD), 1, 100) is None
     assert model.prior is not None
@@ -84,7 +84,7 @@ def on_beat(codes: torch.Tensor, first: int = 0) -> float:
 
 def test_new_audio_keeps_the_beat_of_its_opening(model: Model) -> None:
     """Twelve clips of a band gave new audio with a sixth of their beat: the prior alone never learns when sounds begin."""
-    older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
+    older = model.with_header(bands=[])
     with_beat = torch.cat([piece.codes for piece in generate(model, 480 * 1024 / 48_000, 8)])
     without = torch.cat([piece.codes for piece in generate(older, 480 * 1024 / 48_000, 8)])
     assert on_beat(with_beat) > 0.6
@@ -142,7 +142,7 @@ def test_the_strength_is_what_the_prior_needs(
     monkeypatch.setattr(strength, "decode_chunks", speak)
     passages = [sounding(heard(source.codes)) for source in model.sources]
     # The file's own strength has no part in it.
-    unheld = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": 0.0}))
+    unheld = model.with_header(beat_strength=0.0)
     assert measured_strength(unheld, passages) >= 1
     assert spoken
     # Where the recordings, as they sound, have no beat there is none to keep.
@@ -151,7 +151,7 @@ def test_the_strength_is_what_the_prior_needs(
     torch.manual_seed(1)
     still = (Source("a.wav", 0.0, False, torch.randint(8, (400, 4))),)
     assert measured_strength(dataclasses.replace(model, sources=still), passages) == 0
-    older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
+    older = model.with_header(bands=[])
     assert measured_strength(older, passages) == 0
 
 

@@ -144,7 +144,7 @@ def test_the_range_is_that_of_all_seconds_but_the_outermost(model: Model) -> Non
 
 def test_a_model_of_before_and_one_without_a_map_are_left_alone(model: Model) -> None:
     def of(**changes: object) -> Loudness | None:
-        return Loudness.of(dataclasses.replace(model, header=model.header.model_copy(update=changes)))
+        return Loudness.of(model.with_header(**changes))
 
     assert of(bands=[], loudness=(-9.0, 0.0, 4.0)) is None
     assert of(loudness=None) is None
@@ -181,7 +181,7 @@ def test_new_audio_is_led_to_the_recordings_mean(
     assert found.nats * sign > 0
     assert ("softer" if sign > 0 else "louder") in found.in_words
     assert "corrected" in found.in_words
-    led = dataclasses.replace(learned, header=learned.header.model_copy(update={"loudness_lean": found.nats}))
+    led = learned.with_header(loudness_lean=found.nats)
     assert measured_lean(led) == found, "what a model leans to already has no part in it"
 
     def mean(one: Model) -> float:
@@ -245,5 +245,5 @@ def test_a_level_that_cannot_be_corrected_is_said() -> None:
 
 
 def test_without_a_map_to_bands_nothing_leans(model: Model) -> None:
-    older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
+    older = model.with_header(bands=[])
     assert measured_lean(older) is None

@@ -1,6 +1,5 @@
 """Which voice is nearer to the recordings, measured again once the codec's decoder has changed."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from distill.training.metrics import MetricsCallback, Notice
 def _outdated(model: Model) -> Model:
     """The model that says of itself that its voices were measured before its decoder changed."""
     training = {**model.header.codec_training, UNMEASURED: 1}
-    return dataclasses.replace(model, header=model.header.model_copy(update={"codec_training": training}))
+    return model.with_header(codec_training=training)
 
 
 def _measured_anew(

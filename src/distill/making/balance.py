@@ -10,7 +10,6 @@ recording's. Each code drawn tilts those after it, so the numbers are found in s
     new pieces ──▶ how much of them is like each recording ──▶ log of its right share over that ──▶ a part is added ──▶ again
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -68,7 +67,7 @@ def measured_balance(model: Model) -> Balance:
     least = LEAST_COUNT / PIECES
     nats, kept = torch.zeros(len(counts), dtype=torch.float64), []
     for number, step in enumerate((*STEPS, 0.0)):
-        trial = with_balance(model, _of_codes(nats, belongs))
+        trial = model.with_header(balance=_of_codes(nats, belongs))
         pieces = generate(trial, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED + number * PIECES)
         shares = belongs @ _counts([piece.codes for piece in pieces], size)
         shares /= shares.sum().clamp(min=1)
@@ -79,11 +78,6 @@ def measured_balance(model: Model) -> Balance:
     if kept[-1] <= kept[0]:
         return Balance((), kept[0], kept[0])
     return Balance(_of_codes(nats, belongs), kept[0], kept[-1])
-
-
-def with_balance(model: Model, nats: tuple[float, ...]) -> Model:
-    """The model whose coarse codes are made so much likelier ``[K]``."""
-    return dataclasses.replace(model, header=model.header.model_copy(update={"balance": nats}))
 
 
 def _of_codes(nats: Tensor, belongs: Tensor) -> tuple[float, ...]:

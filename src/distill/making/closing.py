@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from distill.making import nearness, strength
-from distill.making.balance import measured_balance, with_balance
+from distill.making.balance import measured_balance
 from distill.making.beat import learn_bands
 from distill.making.lean import measured_lean
 from distill.making.loudness import learn_loudness
@@ -35,16 +35,20 @@ def _with_bands(model: Model, passages: Sequence[Passage]) -> Model:
     bands = learn_bands(model.codec, passages, model.trained_on)
     heard_before = round(HEARD_SECONDS * model.codec.frame_rate)
     loudness = learn_loudness(model.codec, bands, model.trained_on)
-    changes = {"bands": bands, "beat_strength": BEAT_STRENGTH, "heard_before": heard_before}
-    changes |= {"loudness": loudness, "loudness_lean": 0.0, "balance": ()}
-    header = model.header.model_copy(update=changes)
-    return dataclasses.replace(model, header=header)
+    return model.with_header(
+        bands=bands,
+        beat_strength=BEAT_STRENGTH,
+        heard_before=heard_before,
+        loudness=loudness,
+        loudness_lean=0.0,
+        balance=(),
+    )
 
 
 def _marked_unmeasured(model: Model) -> Model:
     """The model that says of itself that :func:`with_measures` is still to come."""
     training = {**(model.header.prior_training or {}), UNMEASURED: 1}
-    return dataclasses.replace(model, header=model.header.model_copy(update={"prior_training": training}))
+    return model.with_header(prior_training=training)
 
 
 def _with_assumed_voice(model: Model, tell: MetricsCallback = ignore) -> Model:
@@ -60,8 +64,7 @@ def _with_assumed_voice(model: Model, tell: MetricsCallback = ignore) -> Model:
             "will be in the recordings' voice, which is the nearer one after short trainings. --voice overrides this."
         )
     )
-    voices = {"nearer": "recordings", ASSUMED: 1}
-    return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices}))
+    return model.with_header(voices={"nearer": "recordings", ASSUMED: 1})
 
 
 def with_measures(
@@ -94,13 +97,13 @@ def with_measures(
         return None
     firmness = strength.measured_strength(model, passages)
     tell(Notice(strength.in_words(firmness)))
-    model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
+    model = model.with_header(beat_strength=firmness)
     if is_stopped():
         return None
     if closing.evens:
         balance = measured_balance(model)
         tell(Notice(balance.in_words))
-        model = with_balance(model, balance.nats)
+        model = model.with_header(balance=balance.nats)
     else:
         tell(
             Notice(
@@ -112,17 +115,16 @@ def with_measures(
     leaning = measured_lean(model)
     if leaning is not None:
         tell(Notice(leaning.in_words))
-        model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leaning.nats}))
+        model = model.with_header(loudness_lean=leaning.nats)
     if is_stopped():
         return None
     voices = nearness.compared(model, passages, reference, evens=closing.evens)
     if voices is None:
         tell(Notice("There is too little sound to compare the two voices, so the codec's voice is used."))
-        return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {}}))
+        return model.with_header(voices={})
     for sentence in (*([voices.tolls.in_words] if closing.evens else []), nearness.in_words(voices.figures)):
         tell(Notice(sentence))
-    model = with_tolls(model, voices.tolls.of_stretches)
-    return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices.figures}))
+    return with_tolls(model, voices.tolls.of_stretches).with_header(voices=voices.figures)
 
 
 def closed_and_saved(
@@ -190,20 +192,19 @@ def _with_nearest(
     is_stopped: Callable[[], bool],
 ) -> Model | None:
     """The model with the candidate's weights whose new audio, drawn without a beat, is nearest in the codec's voice."""
-    free = model.header.model_copy(update={"beat_strength": 0.0})
+    free = model.with_header(beat_strength=0.0)
     heard = []
     for candidate in candidates:
         if is_stopped():
             return None
-        trial = dataclasses.replace(model, header=free, prior=_prior_of(model, candidate))
+        trial = dataclasses.replace(free, prior=_prior_of(model, candidate))
         heard.append(nearness.by_codecs_voice(trial, reference)[1])
     nearest = min(range(len(heard)), key=lambda place: heard[place].distance)
     chosen = candidates[nearest]
     tell(PriorChosenEvent(chosen.epoch, chosen.perplexity, _in_words(candidates, heard, nearest)))
     kept = {"kept_epoch": chosen.epoch, "kept_perplexity": chosen.perplexity}
     training = {**(model.header.prior_training or {}), **kept}
-    header = model.header.model_copy(update={"prior_training": training, "digest": None})
-    return dataclasses.replace(model, header=header, prior=_prior_of(model, chosen))
+    return dataclasses.replace(model.with_header(prior_training=training, digest=None), prior=_prior_of(model, chosen))
 
 
 def _prior_of(model: Model, candidate: Candidate) -> CodePrior:

@@ -11,7 +11,6 @@ two steps to find, as each code drawn tilts those after it:
                                                    the recordings' level
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -80,7 +79,7 @@ def measured_lean(model: Model) -> Leaning | None:
 
     def off_with(lean: float, first: int, count: int) -> Tensor:
         """How far each of so many new pieces is off ``[count]``."""
-        trial = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": lean}))
+        trial = model.with_header(loudness_lean=lean)
         pieces = generate(trial, PIECE_SECONDS, count, Sampling(), first)
         return torch.stack([loudness.of_codes(piece.codes).double().mean() for piece in pieces]) - recorded.mean()
 

@@ -6,7 +6,7 @@ are finite, codes and counts are possible ones, and the recordings' sound, where
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -142,6 +142,10 @@ class Model:
     def trained_on(self) -> tuple[Source, ...]:
         """The sources that were not held out."""
         return tuple(source for source in self.sources if not source.held_out)
+
+    def with_header(self, **fields: Any) -> "Model":
+        """The same model with other values in these fields of its header."""
+        return replace(self, header=self.header.model_copy(update=fields))
 
 
 def codec_fingerprint(codec: ConvVQVAE) -> str:
