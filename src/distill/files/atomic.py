@@ -1,6 +1,7 @@
 """Files appear whole or not at all: written aside, synced, renamed."""
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -64,6 +65,16 @@ def written_aside(path: Path) -> Iterator[Path]:
     finally:
         if temporary.parent.is_dir():
             discard(temporary)
+
+
+def write_json(path: Path, told: object) -> None:
+    """Writes what JSON can hold to ``path``, whole or not at all.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(told), encoding="utf-8")
 
 
 def discard(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from distill.errors import LibraryError, OutputError
-from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
+from distill.files.atomic import ensure_writable, make_folder, output_error, write_json, written_aside
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_folder, normalised, searchable
 from distill.files.regular import absolute
@@ -196,8 +196,7 @@ def _put(path: Path, take: Callable[[Path, Path], None], **known: str | int) -> 
     folder = new_folder(_trash() / f"{path.stem}-{now:%Y%m%d-%H%M%S}")
     note = {"was": str(path), "deleted": now.isoformat(timespec="seconds"), **known}
     try:
-        with written_aside(folder / _NOTE) as aside:
-            aside.write_text(json.dumps(note), encoding="utf-8")
+        write_json(folder / _NOTE, note)
         take(path, folder / path.name)
     except OutputError:
         with suppress(OSError):  # what could not be put back where it was stays in the trash

@@ -21,7 +21,7 @@ import soundfile
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.errors import DistillError, OutputError
-from distill.files.atomic import written_aside
+from distill.files.atomic import write_json
 from distill.files.home import home
 from distill.files.leftovers import announced_folder
 from distill.files.process import lives, this_process
@@ -86,8 +86,7 @@ class PieceNotes:
         }
         # Where the disk is full or read-only, `_noted` says that nothing can be noted.
         with contextlib.suppress(OutputError):
-            with written_aside(place) as aside:
-                aside.write_text(json.dumps(told, default=str), encoding="utf-8")
+            write_json(place, told)
             self._announced.append(place)
 
     def add(self, piece: NewPiece) -> None:
@@ -142,8 +141,7 @@ class PieceNotes:
 def _note(library: Library, record: GenerationRecord, seconds: Sequence[dict[str, Any]]) -> int | None:
     record = dataclasses.replace(record, sound=sound_digest(Path(record.file)))
     number = library.add_generations([record])[0].id
-    with written_aside(home() / VERDICTS / f"{number}.json") as aside:
-        aside.write_text(json.dumps(seconds), encoding="utf-8")
+    write_json(home() / VERDICTS / f"{number}.json", seconds)
     return number
 
 

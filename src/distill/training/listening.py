@@ -19,7 +19,7 @@ import numpy as np
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.errors import LibraryError, OutputError
-from distill.files.atomic import written_aside
+from distill.files.atomic import write_json
 from distill.formats.writing import write_audio
 from distill.recordings.passages import Passage, Split
 from distill.training.metrics import MetricsCallback, Notice
@@ -148,8 +148,7 @@ class Listening:
             {"name": name, "seconds": audio.shape[1] / SAMPLE_RATE, "is_held_out": self._is_held_out}
             for name, audio in self._passages
         ]
-        with written_aside(folder / "passages.json") as aside:
-            aside.write_text(json.dumps(entries), encoding="utf-8")
+        write_json(folder / "passages.json", entries)
         self._is_begun = True
 
 

@@ -31,7 +31,7 @@ import filelock
 
 from distill.complaints import last_complaint
 from distill.errors import LibraryError, OutputError
-from distill.files.atomic import make_folder, output_error, written_aside
+from distill.files.atomic import make_folder, output_error, write_json
 from distill.files.home import home
 from distill.files.process import began, lives
 from distill.training import budget
@@ -186,7 +186,7 @@ def start(
             "about": dict(about),
             "created": now.isoformat(timespec="milliseconds"),
         }
-        _write(folder / "job.json", told)
+        write_json(folder / "job.json", told)
         process = subprocess.Popen(
             [sys.executable, "-m", "distill.web.runner", str(folder)],
             stdin=subprocess.DEVNULL,
@@ -195,7 +195,7 @@ def start(
             start_new_session=True,
         )
         _started.append(process)
-        _write(folder / "process.json", _noted(process.pid))
+        write_json(folder / "process.json", _noted(process.pid))
     return job(folder.name)
 
 
@@ -322,11 +322,6 @@ def _words(path: Path) -> str:
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _write(path: Path, told: Mapping[str, Any]) -> None:
-    with written_aside(path) as aside:
-        aside.write_text(json.dumps(told), encoding="utf-8")
 
 
 def _folder() -> Path:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from distill.errors import CorpusError, LibraryError, OutputError
-from distill.files.atomic import make_folder, written_aside
+from distill.files.atomic import make_folder, write_json
 from distill.files.home import home
 from distill.files.names import advice_on_missing, free_path, stem_from
 from distill.files.regular import absolute
@@ -377,7 +377,5 @@ def _read(path: Path) -> Collection | None:
 
 
 def _write(one: Collection) -> Collection:
-    make_folder(_notes())
-    with written_aside(_notes() / f"{one.id}.json") as aside:
-        aside.write_text(json.dumps(asdict(one)), encoding="utf-8")
+    write_json(_notes() / f"{one.id}.json", asdict(one))
     return one

@@ -5,7 +5,6 @@
 It lives on when the page and the server are gone. Ctrl-C is for the command at work alone, which keeps what it has.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from distill.files.atomic import write_json
 from distill.files.process import began, this_process
 from distill.web import jobs
 
@@ -32,7 +32,7 @@ def run(folder: Path) -> None:
         codes.append(_command(folder, at, words))
         if codes[-1]:
             break
-    _note(folder / "ended.json", {"codes": codes, "stopped": one.was_stopped})
+    write_json(folder / "ended.json", {"codes": codes, "stopped": one.was_stopped})
 
 
 def _command(folder: Path, at: int, words: list[str]) -> int:
@@ -47,7 +47,7 @@ def _command(folder: Path, at: int, words: list[str]) -> int:
             env=environment,
         )
         (folder / "progress.json").unlink(missing_ok=True)
-        _note(folder / "running.json", {"at": at, "process": {**this_process(), **_who(process.pid)}})
+        write_json(folder / "running.json", {"at": at, "process": {**this_process(), **_who(process.pid)}})
         if (folder / "stop").exists():  # asked between the last look and now
             jobs.interrupt({**this_process(), **_who(process.pid)})
         return process.wait()
@@ -55,12 +55,6 @@ def _command(folder: Path, at: int, words: list[str]) -> int:
 
 def _who(pid: int) -> dict[str, object]:
     return {"pid": pid, "began": began(pid)}
-
-
-def _note(path: Path, told: dict[str, object]) -> None:
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(json.dumps(told), encoding="utf-8")
-    aside.replace(path)
 
 
 if __name__ == "__main__":

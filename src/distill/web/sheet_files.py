@@ -20,7 +20,7 @@ import numpy as np
 
 from distill.codes.history import History, Step
 from distill.errors import LibraryError
-from distill.files.atomic import output_error, written_aside
+from distill.files.atomic import output_error, write_json
 from distill.files.home import home
 from distill.web.code_bytes import from_bytes, text_of
 
@@ -113,8 +113,8 @@ def write(about: About, codes: np.ndarray) -> None:
     Raises:
         OutputError: if the file system refuses.
     """
-    with written_aside(folder() / about.id / "sheet.json") as aside:
-        aside.write_text(json.dumps({"about": dataclasses.asdict(about), "codes": text_of(codes)}), encoding="utf-8")
+    told = {"about": dataclasses.asdict(about), "codes": text_of(codes)}
+    write_json(folder() / about.id / "sheet.json", told)
 
 
 def append_step(given: str, step: Step) -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import soundfile
 
 from distill.audio.rate import SAMPLE_RATE
-from distill.files.atomic import make_folder, written_aside
+from distill.files.atomic import make_folder, write_json
 from distill.files.home import home
 from distill.files.regular import absolute, native
 from distill.files.remade import make_room, used_now
@@ -96,8 +96,7 @@ def picture(path: Path, *, with_mel: bool = True) -> Picture:
         found = Picture(**json.loads(note.read_bytes()))
     except (OSError, ValueError, TypeError):  # not drawn yet, or by another version
         found = _draw(path, with_mel)
-        with written_aside(note) as aside:
-            aside.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        write_json(note, asdict(found))
         _make_room_for(note)
     else:
         used_now(note)

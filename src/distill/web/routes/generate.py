@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from distill.counted import counted
 from distill.errors import LibraryError, MissingPriorError
-from distill.files.atomic import make_folder, output_error, written_aside
+from distill.files.atomic import make_folder, output_error, write_json
 from distill.files.home import home
 from distill.files.leftovers import announced_folder, clear_held
 from distill.library import GenerationRecord, ModelEntry
@@ -304,6 +304,5 @@ def _presets() -> list[Preset]:
 
 
 def _write(kept: list[Preset]) -> None:
-    with written_aside(home() / "presets.json") as aside:
-        told = [one.model_dump() for one in sorted(kept, key=lambda one: one.name.casefold())]
-        aside.write_text(json.dumps(told), encoding="utf-8")
+    in_order = sorted(kept, key=lambda one: one.name.casefold())
+    write_json(home() / "presets.json", [one.model_dump() for one in in_order])
