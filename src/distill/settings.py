@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from distill.counted import counted
 from distill.durations import duration
@@ -13,7 +13,6 @@ from distill.sizes import OPTIONS
 if TYPE_CHECKING:
     from distill.training.plan import Precision
 
-C = TypeVar("C", VQVAEConfig, PriorConfig)
 Settings = Mapping[str, tuple[str, str]]
 """Name to (value, "auto" or "set"): what Distill chose and what the person chose."""
 
