@@ -263,7 +263,7 @@ def test_the_alarm_rings_and_can_be_passed(page: Page, alarmed: str) -> None:
     alarm = page.get_by_role("alert", name="Memorization warning")
     expect(alarm).to_contain_text("hesitates between only 1.6 of 64 codes")
     expect(alarm.get_by_role("button", name="Stop and use best checkpoint")).to_be_visible()
-    expect(page.locator("[data-test=left]")).to_contain_text("60 min left")
+    expect(page.locator("[data-test=left]")).to_contain_text("60 minutes left")
     expect(page.locator(".health .level.bad")).to_have_count(1)
     expect(page.locator(".health .level.warn")).to_have_count(1)
     expect(page.locator(".health .level.good")).to_have_count(2)

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from distill.counted import counted
+from distill.durations import duration
 from distill.errors import LibraryError, MissingPriorError
 from distill.files.atomic import make_folder, output_error, write_json
 from distill.files.home import home
@@ -206,10 +207,11 @@ def forget_preset(name: str) -> Done:
 def length_in_words(wanted: Settings) -> str:
     """How long a piece is to be, in words."""
     if wanted.kind == "infill":
-        return f"{wanted.end - wanted.begin:.3g} s replaced"
+        replaced = wanted.end - wanted.begin
+        return f"{f'{replaced:.3g} s' if replaced < 59.95 else duration(replaced)} replaced"
     if wanted.kind == "loop" and wanted.beats is not None and wanted.bpm is not None:
         return f"{counted(wanted.beats, 'beat')} at {wanted.bpm:g} BPM"
-    return f"{wanted.seconds:g} s{' of loop' if wanted.kind == 'loop' else ''}"
+    return f"{duration(wanted.seconds)}{' of loop' if wanted.kind == 'loop' else ''}"
 
 
 def _options(wanted: Settings) -> list[str | Path]:

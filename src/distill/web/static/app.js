@@ -2,7 +2,8 @@
 import { render } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { keepFocus } from "./focus.js";
-import { html, duration, percent } from "./parts.js";
+import { about } from "./durations.js";
+import { html, percent } from "./parts.js";
 import { Deck } from "./player.js";
 import { address, message, undoes, useAddress, usePolled, useShared } from "./store.js";
 
@@ -75,7 +76,7 @@ function Now() {
   const { data: now, wrong } = usePolled("/api/now", 1500);
   if (wrong?.status === 0) return html`<span class="now gone" role="alert"><span class="what">${wrong.what}</span></span>`;
   if (!now) return null;
-  const left = now.remaining_s == null || now.remaining_s < 1 ? "" : ` · ${duration(now.remaining_s)} left`;
+  const left = now.remaining_s == null || now.remaining_s < 1 ? "" : ` · ${about(now.remaining_s)} left`;
   return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")}><span class="what"><span class="unseen">At work: </span>${now.title}</span>${now.share > 0 && html` <b>${percent(now.share)}</b>`}<i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></a>`;
 }
 

@@ -1,6 +1,7 @@
 // The codebooks: every entry of every level, how often it is used, and where in the recordings it sounds.
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get } from "./api.js";
+import { place } from "./durations.js";
 import { Action, Segments, count, html, percent } from "./parts.js";
 import { attempt } from "./store.js";
 import { coloured, css } from "./palette.js";
@@ -57,7 +58,7 @@ export function Codebook({ sheet, book, names, selection, onPut }) {
       <p class="hint">Used ${count(counts[code], "time")} in the recordings (${percent(counts[code] / total)} of this level), ${count(here, "time")} in this sound.</p>
       ${found && (found.count
         ? html`<p class="hint">${count(found.count, "place")} in the recordings${found.places.length < found.count || found.count > SHOWN ? `; the longest ${Math.min(SHOWN, found.places.length)}` : ""}:</p>
-          <ul class="places">${found.places.slice(0, SHOWN).map((place) => html`<li><button type="button" class="quiet small" onClick=${() => attempt(() => hear(`/api/codes/models/${model}/recordings/${place.recording}/sound?first=${Math.max(0, place.first - AROUND)}&stop=${place.stop}`))}>▸ ${place.name} at ${place.seconds.toFixed(2)} s</button><span>${count(place.stop - place.first, "column")}</span></li>`)}</ul>`
+          <ul class="places">${found.places.slice(0, SHOWN).map((one) => html`<li><button type="button" class="quiet small" onClick=${() => attempt(() => hear(`/api/codes/models/${model}/recordings/${one.recording}/sound?first=${Math.max(0, one.first - AROUND)}&stop=${one.stop}`))}>▸ ${one.name} at ${place(one.seconds)}</button><span>${count(one.stop - one.first, "column")}</span></li>`)}</ul>`
         : html`<p class="hint">${book.has_prior ? "It sounds nowhere in the recordings as they are." : "Where it sounds is known once the model has a prior."}</p>`)}
     </div>`}
   </div>`;

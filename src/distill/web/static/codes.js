@@ -1,7 +1,8 @@
 // The tab Codes: what is open, what can be opened, and the desk on which one sound or two are edited.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, send } from "./api.js";
-import { Action, Choice, Damaged, Empty, duration, html, when } from "./parts.js";
+import { duration, place } from "./durations.js";
+import { Action, Choice, Damaged, Empty, html, when } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { close, reopen } from "./codes-sheet.js";
 import { Desk, unopened } from "./codes-desk.js";
@@ -46,7 +47,7 @@ function Opener({ models, beside, onOpened }) {
   };
   const fits = (name) => name.toLowerCase().includes(search.trim().toLowerCase());
   const line = (key, name, detail, body) => html`<li key=${key}><button type="button" class="quiet" onClick=${() => open(name, body)} data-test="open"><span>${name}</span><small>${opening === name ? "opening …" : detail}</small></button></li>`;
-  const where = (one) => (one.begin ? ` from ${one.begin.toFixed(1)} s` : "");
+  const where = (one) => (one.begin ? ` from ${place(one.begin)}` : "");
   return html`<div class="opener">
     <div class="fields">
       <${Choice} label="With the model" value=${model.id} options=${there.map((one) => [one.id, one.name])} onInput=${setModel} />

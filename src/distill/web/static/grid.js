@@ -1,16 +1,11 @@
 // A grid of codes on a canvas: columns are time, rows are levels. It draws only what is visible: every cell is one pixel of a
 // small picture that is made when the codes change, and the part of it that is in view is drawn large, one row at a time.
+import { mark } from "./durations.js";
 
 const RULER = 26, GAP = 3, TILE = 4096;
 const STEPS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300];
 const LEAST_PER = 0.05, MOST_PER = 48;
 export const heightOf = (levels, row) => RULER + levels * (row + GAP);
-
-const shown = (seconds, step) => {
-  const minutes = Math.floor(seconds / 60 + 1e-9), rest = seconds - 60 * minutes;
-  const text = rest.toFixed(step < 0.1 ? 2 : step < 1 ? 1 : 0);
-  return minutes ? `${minutes}:${text.padStart(step < 1 ? text.length + (rest < 10 ? 1 : 0) : 2, "0")}` : `${text} s`;
-};
 
 export class Grid {
   /** `on`: `select(selection, how)`, `view()`; both may be left out. */
@@ -211,7 +206,7 @@ export class Grid {
       context.fillStyle = line;
       context.fillRect(x, 4, 1, RULER - 8);
       context.fillStyle = soft;
-      if (x > -40 && x < width - 36) context.fillText(shown(number * step, step), x + 5, RULER / 2);
+      if (x > -40 && x < width - 36) context.fillText(mark(number * step, step), x + 5, RULER / 2);
     }
   }
 

@@ -1,7 +1,8 @@
 // The tab Library: every model, what it learned from, how well, and what was made with it.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, query, send } from "./api.js";
-import { html, Action, Alert, Badge, Empty, count, duration, figure, size, when } from "./parts.js";
+import { duration } from "./durations.js";
+import { html, Action, Alert, Badge, Empty, count, figure, size, when } from "./parts.js";
 import { address, attempt, go, refresh, say, shared, usePolled, useShared } from "./store.js";
 import { STATES } from "./run.js";
 import { Menu } from "./menu.js";

@@ -14,14 +14,6 @@ const seenIn = (props) => props && Object.fromEntries(Object.entries(props).map(
 export const html = htm.bind((type, props, ...children) => h(type, seenIn(props), ...children.map(seen)));
 
 // Words for numbers.
-export function duration(seconds) {
-  if (seconds == null || !Number.isFinite(seconds)) return "–";
-  if (seconds > 0 && seconds < 0.1) return `${Math.round(1000 * seconds)} ms`;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${(seconds / 60).toFixed(seconds < 600 ? 1 : 0)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
-}
 export const percent = (share) => `${Math.round(100 * share)} %`;
 export const size = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 export const count = (number, one, many = `${one}s`) => `${number} ${Math.abs(number) === 1 ? one : many}`;

@@ -1,7 +1,8 @@
 // The tab Recordings: folders that were named or dropped, and the import's verdict on every file.
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
-import { html, Action, Alert, Badge, Bar, Damaged, count, duration, minus, percent } from "./parts.js";
+import { duration } from "./durations.js";
+import { html, Action, Alert, Badge, Bar, Damaged, count, minus, percent } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { AddRecordings, Drop, addDemo, isDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";

@@ -1,7 +1,8 @@
 // One run, live: how far it is, its curves, the health of its codebooks, warnings, and what to do.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, get, post } from "./api.js";
-import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when } from "./parts.js";
+import { about } from "./durations.js";
+import { html, Action, Alert, Badge, Bar, clock, figure, percent, when } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
@@ -49,7 +50,7 @@ function Progress({ run, next }) {
   const share = isComposing(run) ? run.job_share : isRunning || run.job || run.state !== "finished" ? current.progress : 1;
   return html`<div class="card progress">
     <div class="row"><ol class="stages">${steps(run, current).map(({ name, how, words }) => html`<li class=${how}>${STAGES[name]}${words && html` <small>${words}</small>`}</li>`)}</ol>
-      <span class=${isRunning || run.job ? "left" : "left over"} data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : next ? html`<a href=${address("train", next.name)}>${STAGES[next.stage]} in training</a>` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `${ENDED[run.state] ?? "Last written"} ${when(run.changed)}`}</span></div>
+      <span class=${isRunning || run.job ? "left" : "left over"} data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${about(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : next ? html`<a href=${address("train", next.name)}>${STAGES[next.stage]} in training</a>` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `${ENDED[run.state] ?? "Last written"} ${when(run.changed)}`}</span></div>
     <${Bar} share=${share} waits=${(isRunning && left == null && !encodes && !share) || (isComposing(run) && !share)} label=${isComposing(run) ? "New sound made" : `${STAGES[current.name]} done`} />
   </div>`;
 }

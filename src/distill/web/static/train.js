@@ -1,7 +1,8 @@
 // The tab Train: minutes as the one knob, the runs there are, and one of them live.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { post, query } from "./api.js";
-import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, isFilled, percent, when } from "./parts.js";
+import { about } from "./durations.js";
+import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, isFilled, percent, when } from "./parts.js";
 import { address, go, refresh, usePolled, useRemembered } from "./store.js";
 import { Run, STAGES, STATES, isComposing, isStopping, unlist } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
@@ -96,7 +97,7 @@ function Runs({ all, chosen }) {
   const isFirst = (job) => job.state === "waiting" && !hasBefore(all, job);
   const asked = (job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${nameOf(job)}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//> ${when(job.created)}</small></a>`;
   const begun = (run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
-    <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${isTwice(run) && STAGES[run.stage] ? `${STAGES[run.stage]} · ` : ""}${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`;
+    <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${isTwice(run) && STAGES[run.stage] ? `${STAGES[run.stage]} · ` : ""}${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${about(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`;
   // What is to come and what is at work are above; what failed before it had a run stands where its run would.
   const waiting = all.jobs.filter((job) => AT_WORK.includes(job.state)), failed = all.jobs.filter((job) => !AT_WORK.includes(job.state));
   const lines = waiting.map(asked);

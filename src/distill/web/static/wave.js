@@ -1,9 +1,10 @@
 // A sound to look at and to play: waveform, spectrogram, playhead, a passage marked by dragging, and the strip of verdicts.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, query } from "./api.js";
-import { html, count, duration, minus } from "./parts.js";
+import { duration, mark, place } from "./durations.js";
+import { html, count, minus } from "./parts.js";
 import { drawMel, drawWave, unpack } from "./draw.js";
-import { leave, play, playing, position, time, toggle } from "./player.js";
+import { leave, play, playing, position, toggle } from "./player.js";
 import { sayWrong, useShared } from "./store.js";
 
 const looks = new Map();
@@ -89,13 +90,12 @@ function usePlayhead(reference, seconds, pane) {
 const TONES = { Original: "original", Close: "close", Copy: "copy", Silence: "silence" };
 const HEAR_S = 1.0;
 
-function describe(second, place) {
-  const at = `${+place.toFixed(2)} s`;
+function describe(second, begins) {
+  const at = begins < 59.95 ? `${+begins.toFixed(2)} s` : place(begins);
   if (!second.recording) return `${at}: ${second.verdict}`;
   const percentile = second.percentile == null ? "" : `, nearer than ${Math.round(second.percentile)} % of your recordings’ seconds are to each other`;
   const turned = second.semitones ? `, ${second.semitones > 0 ? "+" : ""}${minus(count(second.semitones, "semitone"))}` : "";
-  const where = second.at_seconds < 59.95 ? `${second.at_seconds.toFixed(1)} s` : time(second.at_seconds);
-  return `${at}: ${second.verdict}. Nearest ${second.recording} at ${where} (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
+  return `${at}: ${second.verdict}. Nearest ${second.recording} at ${place(second.at_seconds)} (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
 }
 
 /** A bar a second, from `begin` on; pressing one plays the passage that it is nearest to, and then itself. */
@@ -106,12 +106,12 @@ export function Strip({ reference, label, verdicts, seconds, begin, end }) {
   useLeaving(passage);
   const own = useRef(null);
   const hear = (second, number) => {
-    const place = begin + number;
-    tell(describe(second, place));
+    const begins = begin + number;
+    tell(describe(second, begins));
     move(number);
-    const itself = () => play(reference, { from: place, to: Math.min(place + HEAR_S, end), label }).catch(sayWrong);
+    const itself = () => play(reference, { from: begins, to: Math.min(begins + HEAR_S, end), label }).catch(sayWrong);
     if (!second.reference) {
-      if (second.recording) tell(`${describe(second, place)}. The model that knows it is gone or has learned more since, so this is the second itself.`);
+      if (second.recording) tell(`${describe(second, begins)}. The model that knows it is gone or has learned more since, so this is the second itself.`);
       itself();
       return;
     }
@@ -120,7 +120,7 @@ export function Strip({ reference, label, verdicts, seconds, begin, end }) {
     setPassage(nearest);
     const url = query("/api/sound/passage", asked);
     play(nearest, { url, from: 0, next: itself, label: second.recording }).catch(async () => {
-      const silent = `${describe(second, place)}. That recording cannot be played here; this is the second itself.`;
+      const silent = `${describe(second, begins)}. That recording cannot be played here; this is the second itself.`;
       tell(silent);
       itself();
       await get(url).catch((wrong) => tell(`${silent} ${wrong.message}`));  // a player does not say why
@@ -146,8 +146,8 @@ export function Strip({ reference, label, verdicts, seconds, begin, end }) {
 function Axis({ seconds }) {
   if (!seconds) return html`<div class="seconds"></div>`;
   const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((one) => seconds / one <= 6) ?? 1800;
-  const marks = Array.from({ length: Math.floor(seconds / step) + 1 }, (_, number) => number * step).filter((mark) => mark < 0.97 * seconds);
-  return html`<div class="seconds" aria-hidden="true">${marks.map((mark) => html`<span style=${{ left: `${(100 * mark) / seconds}%` }}>${+mark.toFixed(2)} s</span>`)}</div>`;
+  const marks = Array.from({ length: Math.floor(seconds / step) + 1 }, (_, number) => number * step).filter((at) => at < 0.97 * seconds);
+  return html`<div class="seconds" aria-hidden="true">${marks.map((at) => html`<span style=${{ left: `${(100 * at) / seconds}%` }}>${step < 1 ? `${+at.toFixed(2)} s` : mark(at, step)}</span>`)}</div>`;
 }
 
 /** The whole: `selection` is [begin, end] in seconds, and `onSelect` makes it markable by dragging; the verdicts are on `judged`, or on all of it. */
