@@ -1,11 +1,12 @@
-// The shell: the tabs, what is at work now, and messages. Each tab is a module of its own, loaded when it is first opened.
+// The shell: the tabs, and what is at work now. Each tab is a module of its own, loaded when it is first opened.
 import { render } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { keepFocus } from "./focus.js";
 import { about } from "./durations.js";
 import { html, percent } from "./parts.js";
+import { Messages } from "./messages.js";
 import { Deck } from "./player.js";
-import { address, message, undoes, useAddress, usePolled, useShared } from "./store.js";
+import { address, message, undoes, useAddress, usePolled } from "./store.js";
 
 const TABS = [
   ["recordings", "Recordings"],
@@ -80,21 +81,6 @@ function Now() {
   return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")}><span class="what"><span class="unseen">At work: </span>${now.title}</span>${now.share > 0 && html` <b>${percent(now.share)}</b>`}<i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></a>`;
 }
 
-function Message() {
-  const { wrong } = usePolled("/api/now", 1500);
-  const told = useShared(message);
-  // That the server is silent is said once, however often something is tried, and no longer than it is so.
-  const silence = wrong?.status === 0 ? wrong.message : "";
-  const before = useRef("");
-  useEffect(() => { if (before.current && !silence && message.get()?.text === before.current) message.set(null); before.current = silence; }, [silence]);
-  return html`<div class="messages" role="status" aria-live="polite">
-    ${silence && html`<div class="message bad"><span>${silence}</span></div>`}
-    ${told && told.text !== silence && html`<div class=${`message ${told.tone}`}><span>${told.text}</span>
-      ${told.undo && html`<button type="button" title=${told.undo.label ? undefined : "Ctrl+Z"} onClick=${() => { message.set(null); told.undo.act(); }}>${told.undo.label ?? "Undo"}</button>`}
-      <button type="button" class="quiet" aria-label="Dismiss" onClick=${() => message.set(null)}>✕</button></div>`}
-  </div>`;
-}
-
 function App() {
   const path = useAddress();
   const known = TABS.some(([id]) => id === path[0]);
@@ -110,7 +96,7 @@ function App() {
     <${Title} id=${path[0]} />
     <${Page} path=${path} key=${path[0]} />
     <${Deck} />
-    <${Message} />`;
+    <${Messages} />`;
 }
 
 // A file that misses the place where it was to be dropped must not replace the page.
