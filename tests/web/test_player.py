@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +34,6 @@ def test_space_plays_and_the_arrows_go_on_from_sound_to_sound(page: Page, model:
     expect(deck).to_contain_text("/ 0:01.0")
     page.keyboard.press("Shift+ArrowRight")
     expect(deck).to_contain_text("tiny-1")
-    deck.get_by_role("button", name="Pause", exact=True).wait_for()  # what is still being loaded is not paused by Space
     page.keyboard.press("Space")
     page.wait_for_function(RESTS)
     page.keyboard.press("ArrowRight")  # further than it is long
@@ -130,3 +129,26 @@ def test_the_volume_is_that_of_all_sounds_and_is_remembered(page: Page, note_pie
     assert page.evaluate("() => out.gain.value") == pytest.approx(0.25)
     page.get_by_label("Volume").fill("1")
     assert page.evaluate("() => out.gain.value") == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["audio", "loop"])
+def test_what_is_still_being_loaded_is_cancelled_by_space(
+    page: Page, note_piece: Callable[..., str], kind: str
+) -> None:
+    """Guards against a second Space that begins once more what it was to stop."""
+    asked: list[Route] = []
+    page.route("**/api/sound/audio?*", lambda route: asked.append(route))
+    page.goto(f"/#/generate/{note_piece(kind=kind)}")
+    page.locator("article.piece .play").wait_for()
+    page.keyboard.press("Space")
+    deck = page.get_by_role("region", name="Player")
+    expect(deck.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    page.keyboard.press("Space")
+    expect(deck.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    for route in asked:
+        route.continue_()
+    page.unroute("**/api/sound/audio?*")
+    page.wait_for_timeout(500)
+    assert page.evaluate(RESTS)
+    page.keyboard.press("Space")
+    page.wait_for_function(SOUNDS)

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -402,3 +402,19 @@ def test_an_empty_library_says_what_to_do_first(browser: Browser, server: str) -
     page.goto("/#/codes")
     expect(page.get_by_role("link", name="Train a model")).to_be_visible()
     context.close()
+
+
+def test_what_is_still_being_made_ready_is_cancelled_by_space(page: Page) -> None:
+    """Guards against a second Space that begins once more what it was to stop."""
+    asked: list[Route] = []
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    page.locator(".grid-place canvas").focus()
+    page.route("**/sound", lambda route: asked.append(route))
+    page.keyboard.press("Space")
+    expect(page.locator("[data-test=play]")).to_have_text("◼ Stop")
+    page.keyboard.press("Space")
+    expect(page.locator("[data-test=play]")).to_have_text("▶ Play")
+    assert len(asked) == 1
+    asked[0].continue_()
+    expect(page.locator("[data-test=play]")).to_have_text("▶ Play")

@@ -51,7 +51,7 @@ function Transport({ sheet, selection, original, setOriginal, grid }) {
   const compare = (wanted) => {
     setOriginal(wanted);
     if (!isPlaying) return;
-    const at = Math.floor(grid()?.head ?? 0), end = wanted ? sheet.originalColumns : sheet.columns;
+    const at = Math.floor(grid()?.head ?? now.first), end = wanted ? sheet.originalColumns : sheet.columns;
     if (at < end) attempt(() => play(sheet, at, end, { original: wanted }));
   };
   return html`<button type="button" class="primary" data-test="play" title="Space" onClick=${() => (isPlaying ? stop() : begin())}>${isPlaying ? "◼ Stop" : "▶ Play"}</button>

@@ -3,7 +3,7 @@ import { Wrong } from "./api.js";
 import { gain, volume } from "./player.js";
 import { shared } from "./store.js";
 
-/** What is heard now: `{ sheet, first, stop, original }`, or null. */
+/** What is heard now, or is made ready to be: `{ sheet, first, stop, original }`, or null. */
 export const playing = shared(null);
 const FIRST_COLUMNS = 24;  // half a second: what is heard first is asked for alone, so that it comes at once
 const NEXT_COLUMNS = 96;
@@ -13,7 +13,7 @@ const KEPT = 400;
 let context = null;
 let out = null;
 let stopAll = () => {};
-let began = 0;  // of the context's time, when the first column of what is playing sounds
+let began = null;  // of the context's time, when the first column of what is playing sounds; null until it does
 const kept = new Map();
 /** How long it took from the last wish to hear something until it was given to the sound card, in ms. */
 export const waited = { ms: 0 };
@@ -101,6 +101,8 @@ export async function play(sheet, first, stopAt, words = {}) {
   stopAll = () => { aborting.abort(); for (const source of sources) source.stop(); };
   const is = { sheet, first, stop: stopAt, original: Boolean(words.original) };
   let column = first, token = null, next = 0;
+  began = null;
+  playing.set(is);
   try {
     while (column < stopAt && !aborting.signal.aborted) {
       const end = Math.min(stopAt, column + (column === first ? FIRST_COLUMNS : NEXT_COLUMNS));
@@ -110,7 +112,6 @@ export async function play(sheet, first, stopAt, words = {}) {
       if (column === first) {
         next = began = own.currentTime + 0.01;
         waited.ms = performance.now() - wished;
-        playing.set(is);
       } else if (next < own.currentTime) {  // it came too late: there was a gap, and the playhead waits as long
         began += own.currentTime + 0.02 - next;
         next = own.currentTime + 0.02;
@@ -134,7 +135,7 @@ export async function play(sheet, first, stopAt, words = {}) {
 /** The column that is heard now, with its fraction; null where nothing of this sheet plays. */
 export function playhead(sheet) {
   const now = playing.get();
-  if (!now || now.sheet !== sheet) return null;
+  if (!now || now.sheet !== sheet || began === null) return null;
   const late = context.outputLatency || 0;
   return Math.min(now.stop, Math.max(now.first, now.first + (context.currentTime - late - began) * sheet.rate));
 }

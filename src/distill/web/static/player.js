@@ -11,7 +11,7 @@ audio.hidden = true;
 document.body.append(audio);
 
 const NOTHING = { reference: "", isPlaying: false, label: "", loop: false };
-/** What is loaded, by its reference and its name; `loop` says that it goes round by itself. */
+/** What is loaded, by its reference and its name; it plays also while it is made ready; `loop` says that it goes round by itself. */
 export const playing = shared(NOTHING);
 /** How loud everything is, from 0 to 1, and whether what ends begins again. */
 export const volume = remembered("volume", 1);
@@ -21,6 +21,7 @@ let end = Infinity;
 let then = null;
 let round = null;  // what a loop is heard by
 let wishes = 0;
+let readied = 0;  // the wish that is made ready now
 
 /** A slider that is halfway down sounds about half as loud. */
 export const gain = () => volume.get() ** 2;
@@ -29,7 +30,7 @@ const goesRound = () => heard.loop || (repeats.get() && end === Infinity && !the
 volume.watch(() => { audio.volume = loudness(); round?.louder(loudness()); });
 repeats.watch(() => { audio.loop = goesRound(); });
 
-const tell = () => playing.set({ ...playing.get(), isPlaying: !audio.paused });
+const tell = () => playing.set({ ...playing.get(), isPlaying: !audio.paused || readied === wishes });
 for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, tell);
 audio.addEventListener("ended", () => finish());
 audio.addEventListener("error", () => { playing.set(NOTHING); });
@@ -58,7 +59,7 @@ function unwind() {
   round.stop();
   round = null;
 }
-export const pause = () => { wishes += 1; then = null; unwind(); audio.pause(); };
+export const pause = () => { wishes += 1; then = null; unwind(); audio.pause(); tell(); };
 /** Stops a sound whose button is no more on the page: nothing would be left to stop it by. */
 export const leave = (reference) => { if (playing.get().reference === reference) { pause(); playing.set(NOTHING); } };
 
@@ -71,26 +72,31 @@ const wind = (url) => import("./round.js").then(({ load }) => load(url)).catch((
 
 /** Plays a sound from a moment on, to another if given, and calls `next` when it is over; or, with `loop`, round and round. */
 export async function play(reference, { from, to = Infinity, next = null, url = soundUrl(reference), level = 1, loop = false, label = "" } = {}) {
-  const wish = (wishes += 1);
+  const wish = readied = (wishes += 1);
   then = null;
   unwind();
-  // A loop is heard by Web Audio; the player is mute meanwhile, and only shows where it is.
-  const wound = loop ? await wind(url) : null;
-  if (wish !== wishes) return;  // something else was pressed meanwhile
-  audio.muted = Boolean(wound);
-  heard = { url, level, loop };
-  end = to;
-  then = next;
-  audio.loop = goesRound();
   if (playing.get().reference !== reference) {
     audio.src = url;
-    playing.set({ reference, isPlaying: false, label, loop });
+    playing.set({ reference, isPlaying: true, label, loop });
+  } else tell();
+  try {
+    // A loop is heard by Web Audio; the player is mute meanwhile, and only shows where it is.
+    const wound = loop ? await wind(url) : null;
+    if (wish !== wishes) return;  // something else was pressed meanwhile
+    audio.muted = Boolean(wound);
+    heard = { url, level, loop };
+    end = to;
+    then = next;
+    audio.loop = goesRound();
+    audio.volume = loudness();
+    if (from !== undefined) audio.currentTime = from;
+    await audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
+    if (wound && wish === wishes) round = wound(audio.currentTime, loudness());
+    watch();
+  } finally {
+    if (readied === wish) readied = 0;
+    tell();
   }
-  audio.volume = loudness();
-  if (from !== undefined) audio.currentTime = from;
-  await audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
-  if (wound && wish === wishes) round = wound(audio.currentTime, loudness());
-  watch();
 }
 export function toggle(reference, options = {}) {
   const { reference: loaded, isPlaying } = playing.get();
