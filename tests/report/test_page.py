@@ -29,7 +29,7 @@ from distill.recordings.verdicts import FileReport, FileVerdict
 from distill.report import NewAudio, Reconstruction, RunReport, listening, write_report
 from distill.report.contents import QuotedPlace
 from distill.report.sound import flac_bytes, mel_picture, mel_position, picture_png, waveform_path
-from distill.training.metrics import PriorChosenEvent, PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+from distill.training.metrics import PriorChosenEvent, PriorEpochMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
 _VOID = {"meta", "img", "br", "link"}
 HOSTILE = "a<script>alert(1)</script>\"'&\n\u202e\udcff.wav"
@@ -79,6 +79,10 @@ def tone(seconds: float, hertz: float = 440.0, channels: int = 1) -> npt.NDArray
 
 def codec_epoch(epoch: int, loss: float, val_loss: float, warning: str = "") -> VQEpochMetrics:
     return VQEpochMetrics(epoch, 9, loss, val_loss, val_loss, (LevelHealth(0, 1.0, 4.0, 0),), warning, 1.0, 1e-3)
+
+
+def codec_step(epoch: int, step: int, loss: float, distance: float) -> VQStepMetrics:
+    return VQStepMetrics(epoch, step, 90, loss, distance, 0.1, 1e-3, 0.1, 4.0, 0.5, 1.0)
 
 
 def prior_epoch(epoch: int, loss: float, val_loss: float, message: str = "") -> PriorEpochMetrics:
@@ -260,7 +264,7 @@ def test_missing_parts_leave_their_section_out(tmp_path: Path) -> None:
     page = page_of(tmp_path, EMPTY)
     assert page.sections == []
     assert page.all("a") == []
-    page = page_of(tmp_path, replace(EMPTY, events=[codec_epoch(1, 3.0, math.nan)]))
+    page = page_of(tmp_path, replace(EMPTY, events=[codec_step(1, 1, 3.0, 2.0), codec_epoch(1, 3.0, math.nan)]))
     assert page.sections == ["learning"]
     assert len(page.all("svg")) == 1
     assert "held out" not in page.words
@@ -518,3 +522,18 @@ def test_a_page_of_much_noise_stays_under_thirty_megabytes(tmp_path: Path, monke
     assert "all it plays is MP3" in page.read_text(encoding="utf-8")
     small = replace(report, new_audio=[NewAudio("new", None, ten, 7, "")])
     assert "all it plays is MP3" not in write_report(tmp_path / "b.html", small).read_text(encoding="utf-8")
+
+
+def test_the_codec_s_curves_are_of_one_measure(tmp_path: Path) -> None:
+    """Guards against the loss of training, which holds more than that, drawn beside the held-out mel distance."""
+    told: list[TrainingEvent] = []
+    for epoch in (1, 2):
+        told += [
+            codec_step(epoch, 2 * epoch + at, 9.0, distance) for at, distance in enumerate((1.0 / epoch, 2.0 / epoch))
+        ]
+        told.append(codec_epoch(epoch, 9.0, 1.5 / epoch))
+    page = page_of(tmp_path, replace(EMPTY, events=told))
+    lines = re.findall(r'<path d="(M [^"]+)"[^>]*stroke: var\(--(train|held)\)', page.source)
+    drawn = {role: path for path, role in lines}
+    assert drawn["train"] == drawn["held"], "1.5 and 0.75 both"
+    assert "mel distance" in page.words

@@ -301,3 +301,18 @@ def test_what_is_to_go_on_can_be_stopped_and_keeps_the_focus(page: Page) -> None
     page.keyboard.press("Enter")
     expect(page.locator("h2 .badge")).to_have_text("queued")
     assert len(stopped) == 1
+
+
+def test_the_codec_s_curves_are_of_one_measure(page: Page) -> None:
+    """Guards against the loss of training, which holds more than that, drawn beside the held-out mel distance."""
+    folder = home() / "runs" / "new-20260101-120000"
+    with EventLog(folder / "codec.jsonl") as tell:
+        for step, distance in enumerate((1.0, 2.0), 1):
+            tell(m.VQStepMetrics(1, step, 9, 9.0, distance, 0.1, 0.001, 0.1, 4.0, 0.1, 500.0))
+        tell(m.VQEpochMetrics(1, 9, 9.0, 1.25, 1.25, (), "", 1.0, 0.001))
+    begun = ("codec", str(home() / "new.distill"), "/none", str(folder / "codec.jsonl"), "2026-01-01T12:00:00+00:00")
+    Library(lambda _: None).save_run(RunRecord(*begun, {}, process=this_process()))
+    page.goto(f"/#/train/{folder.name}")
+    chart = page.get_by_role("figure", name="Codec distance")
+    expect(chart.locator(".key b")).to_have_text(["1.51", "1.25"])  # the later step counts a little more
+    expect(chart).to_contain_text("mel distance")

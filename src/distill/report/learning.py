@@ -12,7 +12,14 @@ from distill.models.health import LOW_UTILISATION
 from distill.report.curves import Curve, curves_svg
 from distill.report.markup import Section, badge, bit_rate, section, text
 from distill.report.sound import data_url, strip_png
-from distill.training.metrics import PriorChosenEvent, PriorEpochMetrics, TrainingEvent, VQEpochMetrics, checked
+from distill.training.metrics import (
+    PriorChosenEvent,
+    PriorEpochMetrics,
+    TrainingEvent,
+    VQEpochMetrics,
+    VQStepMetrics,
+    checked,
+)
 
 _STRIP_COLOUR = (20, 148, 136)
 
@@ -22,13 +29,13 @@ _Epoch = TypeVar("_Epoch", VQEpochMetrics, PriorEpochMetrics)
 def learning_section(
     events: Iterable[TrainingEvent], memorization_threshold: float | None, codebook_size: int
 ) -> Section | None:
-    """Codec loss, prior loss and validation perplexity; each only where the run got that far."""
+    """Codec distance, prior loss and validation perplexity; each only where the run got that far."""
     seen = list(events)
     codec = _last_of_each_epoch(event for event in seen if isinstance(event, VQEpochMetrics))
     prior = _last_of_each_epoch(event for event in seen if isinstance(event, PriorEpochMetrics))
     is_held_out = all(epoch.is_held_out for epoch in codec) and all(epoch.is_held_out for epoch in prior)
     figures = [
-        _codec_figure(codec),
+        _codec_figure(codec, _trained_distances(seen)),
         _prior_figure(prior),
         _perplexity_figure(prior, kept_epoch(seen), memorization_threshold, codebook_size),
     ]
@@ -106,13 +113,21 @@ def _curve(role: str, points: Iterable[tuple[int, float]]) -> list[Curve]:
     return [Curve(role, [epoch for epoch, _ in kept], [value for _, value in kept])]
 
 
-def _codec_figure(epochs: Sequence[VQEpochMetrics]) -> str:
-    curves = _curve("train", ((epoch.epoch, epoch.train_loss) for epoch in epochs))
+def _trained_distances(events: Iterable[TrainingEvent]) -> list[tuple[int, float]]:
+    """The mel distance of what was trained on, by epoch: the loss of an epoch holds more than that distance."""
+    steps = {(step.epoch, step.step): step.reconstruction_loss for step in events if isinstance(step, VQStepMetrics)}
+    epochs = sorted({epoch for epoch, _ in steps})
+    return [(one, float(np.mean([value for (epoch, _), value in steps.items() if epoch == one]))) for one in epochs]
+
+
+def _codec_figure(epochs: Sequence[VQEpochMetrics], trained: Sequence[tuple[int, float]]) -> str:
+    done = {epoch.epoch for epoch in epochs}
+    curves = _curve("train", ((epoch, distance) for epoch, distance in trained if epoch in done))
     curves += _curve("held", ((epoch.epoch, epoch.val_loss) for epoch in epochs))
     return _figure(
-        "Codec loss",
-        "How far decoded sound is from the recordings; lower is closer.",
-        curves_svg("codec", curves, "loss") if curves else "",
+        "Codec distance",
+        "How far decoded sound is from the recordings (mel distance); lower is closer.",
+        curves_svg("codec", curves, "mel distance") if curves else "",
         curves,
         all(epoch.is_held_out for epoch in epochs),
     )

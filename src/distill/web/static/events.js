@@ -6,17 +6,25 @@ const LIVE_MS = 500;
 const HIDDEN_MS = 5000;
 const IDLE_MS = 4000;
 const MOST = 2000;
+const STEPS_HEARD = 20;  // a step of the codec compares two of seven scales, drawn at random: one says little
 
-const empty = () => ({ steps: [], epochs: [], notices: [], last: null, extracted: null, complete: null });
+const empty = () => ({ steps: [], mean: { sum: 0, weight: 0 }, epochs: [], notices: [], last: null, extracted: null, complete: null });
 const known = new Map();
 
 /** Half as many points, so that hours of watching take no more room than minutes. */
 const thinned = (points) => (points.length > MOST ? points.filter((_, number) => number % 2 === 0 || number === points.length - 1) : points);
 
+/** The mean of the last steps, of which each before counts a little less. */
+function running(told, value) {
+  const less = 1 - 1 / STEPS_HEARD;
+  told.mean = { sum: less * told.mean.sum + value, weight: less * told.mean.weight + 1 };
+  return told.mean.sum / told.mean.weight;
+}
+
 function take(told, event) {
   const kind = event.event;
   if (kind.endsWith("StepMetrics")) {
-    told.steps.push([event.step, event.train_loss ?? event.mel_loss]);
+    told.steps.push([event.step, event.reconstruction_loss == null ? event.train_loss ?? event.mel_loss : running(told, event.reconstruction_loss)]);
     told.last = event;
   } else if (kind.endsWith("EpochMetrics")) {
     // A run that goes on from its saved state reports an epoch again; the later report counts.

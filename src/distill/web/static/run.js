@@ -93,7 +93,7 @@ function Curves({ run, told, learning }) {
   const counts = [codec?.complete?.levels, codec?.epochs.at(-1)?.levels].filter((one) => one?.length);
   const levels = counts.find((one) => one.some((level) => level.utilisation > 0)) ?? counts.at(-1);
   return html`<div class="charts">
-    ${codec && html`<${Chart} title="Codec loss" words="How far decoded sound is from the recordings; lower is closer." series=${[TRAINED, held(codec)]} data=${curves(codec, "val_loss")} />`}
+    ${codec && html`<${Chart} title="Codec distance" words="How far decoded sound is from the recordings (mel distance); lower is closer. It rises once, early on, when codes take over." series=${[TRAINED, held(codec)]} data=${curves(codec, "val_loss")} />`}
     ${codec && html`<${Judged} learning=${learning} told=${told} isRunning=${run.state === "running" && run.stage === "codec"} />`}
     ${levels && html`<${Health} levels=${levels} names=${run.level_names} />`}
     ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, held(refinement)]} data=${curves(refinement, "val_mel")} />`}
