@@ -25,9 +25,7 @@ SECONDS += [90, 100, 119.6, 149, 157, 414.3, 600, 605, 1200, 3570, 3599.7, 3600,
 def test_lengths_of_time_read_as_in_the_terminal(page: Page, words: str) -> None:
     """Guards against "88 s" on the page of what the command calls "1 min 28 s"."""
     page.goto("/#/recordings")
-    said = page.evaluate(
-        "async ([words, all]) => all.map((await import('/static/durations.js'))[words])", [words, SECONDS]
-    )
+    said = page.evaluate("async ([words, all]) => all.map((await import('/static/parts.js'))[words])", [words, SECONDS])
     assert dict(zip(SECONDS, said, strict=True)) == {one: getattr(durations, words)(one) for one in SECONDS}
 
 
@@ -35,7 +33,7 @@ def test_lengths_of_time_read_as_in_the_terminal(page: Page, words: str) -> None
 def test_a_length_that_is_not_known_is_a_dash(page: Page, words: str) -> None:
     page.goto("/#/recordings")
     said = page.evaluate(
-        "async (words) => [null, undefined, NaN, Infinity].map((await import('/static/durations.js'))[words])", words
+        "async (words) => [null, undefined, NaN, Infinity].map((await import('/static/parts.js'))[words])", words
     )
     assert set(said) == {getattr(durations, words)(math.inf)}
 

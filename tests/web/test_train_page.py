@@ -316,3 +316,16 @@ def test_the_codec_s_curves_are_of_one_measure(page: Page) -> None:
     chart = page.get_by_role("figure", name="Codec distance")
     expect(chart.locator(".key b")).to_have_text(["1.51", "1.25"])  # the later step counts a little more
     expect(chart).to_contain_text("mel distance")
+
+
+def test_what_was_written_in_the_form_stays_while_another_tab_is_looked_at(page: Page, small_corpus: Path) -> None:
+    """Guards against a name and settings that are gone after a look at the recordings."""
+    places.add_collection(small_corpus)
+    page.goto("/#/train")
+    page.get_by_label("Name", exact=True).fill("rain")
+    page.get_by_text("Advanced", exact=True).click()
+    page.get_by_label("First pieces").fill("5")
+    page.get_by_role("link", name="Library", exact=True).click()
+    page.get_by_role("link", name="Train", exact=True).click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("rain")
+    expect(page.get_by_label("First pieces")).to_have_value("5")

@@ -27,7 +27,7 @@ const short = (value) => (Math.abs(value) >= 10000 ? `${+(value / 1000).toPrecis
 /** The words at an axis; none before there is a curve. */
 const marks = (plot, ticks) => ticks.map((tick) => (tick == null || plot.data[0].length < 2 ? "" : short(tick)));
 
-function options(width, series, log, limit, unit) {
+function options(width, series, log, limit) {
   const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui, sans-serif" };
   return {
     width, height: HEIGHT, legend: { show: false }, padding: [8, 10, 0, 0],
@@ -46,13 +46,13 @@ function options(width, series, log, limit, unit) {
       const told = plot.root.closest("figure")?.querySelector("output");
       if (!told) return;
       const parts = at == null ? [] : series.map(({ label }, number) => [label, plot.data[number + 1][at]]).filter(([, value]) => value != null);
-      told.textContent = parts.length ? parts.map(([label, value]) => `${label} ${value.toFixed(2)}${unit}`).join(" · ") : "";
+      told.textContent = parts.length ? parts.map(([label, value]) => `${label} ${value.toFixed(2)}`).join(" · ") : "";
     }] },
   };
 }
 
 /** A figure with curves: `data` is [x, …y], `series` [{ label, tone }]; a horizontal `limit` is { value, label }. */
-export function Chart({ title, words, data, series, limit, log = false, unit = "" }) {
+export function Chart({ title, words, data, series, limit, log = false }) {
   const own = useRef(null);
   const plot = useRef(null);
   // The line of a limit is there from the beginning, also where there is one point only.
@@ -65,7 +65,7 @@ export function Chart({ title, words, data, series, limit, log = false, unit = "
     let sized;
     library().then((uPlot) => {
       if (gone) return;
-      plot.current = new uPlot(options(own.current.clientWidth, drawn, log, limit?.value, unit), latest.current, own.current);
+      plot.current = new uPlot(options(own.current.clientWidth, drawn, log, limit?.value), latest.current, own.current);
       sized = new ResizeObserver(() => { if (own.current) plot.current?.setSize({ width: own.current.clientWidth, height: HEIGHT }); });
       sized.observe(own.current);
     });
@@ -77,7 +77,7 @@ export function Chart({ title, words, data, series, limit, log = false, unit = "
   useEffect(() => { plot.current?.setData(whole); });
   const last = series.map((one, number) => [one, data[number + 1].findLast((value) => value != null)]);
   return html`<figure class="card chart" aria-label=${title}>
-    <header><h3>${title}</h3><div class="keys">${last.map(([one, value]) => html`<span class="key" style=${{ "--tone": `var(${one.tone})` }}>${one.label}${value == null ? "" : html` <b>${value.toFixed(2)}${unit}</b>`}</span>`)}
+    <header><h3>${title}</h3><div class="keys">${last.map(([one, value]) => html`<span class="key" style=${{ "--tone": `var(${one.tone})` }}>${one.label}${value == null ? "" : html` <b>${value.toFixed(2)}</b>`}</span>`)}
       ${limit && html`<span class="key" style=${{ "--tone": "var(--warn)" }}>${limit.label}</span>`}</div></header>
     <div class="plot" ref=${own} role="img" aria-label=${`${title}: ${last.map(([one, value]) => `${one.label} ${value == null ? "not known yet" : value.toFixed(2)}`).join(", ")}`}></div>
     <figcaption>${words}<output></output></figcaption>

@@ -1,8 +1,7 @@
 // The codebooks: every entry of every level, how often it is used, and where in the recordings it sounds.
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get } from "./api.js";
-import { place } from "./durations.js";
-import { Action, Segments, count, html, percent } from "./parts.js";
+import { Action, Segments, count, html, percent, place } from "./parts.js";
 import { attempt } from "./store.js";
 import { coloured, css } from "./palette.js";
 import { hear } from "./codes-sound.js";

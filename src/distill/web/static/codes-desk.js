@@ -1,7 +1,6 @@
 // The desk: one sound or two beside each other, transport, undo, and the panels for what is selected.
 import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
-import { duration } from "./durations.js";
-import { Action, Dialog, Segments, Tick, html } from "./parts.js";
+import { Action, Dialog, Segments, Tick, html, duration } from "./parts.js";
 import { address, attempt, go, sayWrong, undoes, useRemembered, useShared } from "./store.js";
 import { book as bookOf, load } from "./codes-sheet.js";
 import { play, playing, stop } from "./codes-sound.js";

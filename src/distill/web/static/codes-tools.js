@@ -193,9 +193,9 @@ export function Reimagine({ sheet, selection, hasPrior, setPreview }) {
       </div>
     </div>
     ${!found && html`<p class="hint">${selection ? "The prior writes the selection anew, so that it follows what comes before and leads into what comes after. Locked cells stay as they are." : "Select what to re-imagine."}</p>`}
-    ${found && html`<ol class="proposals" aria-label="Proposals">${found.proposals.map((one) => html`<li class=${shown === one ? "shown" : ""} key=${one.seed}>
+    ${found && html`<ol class="proposals" aria-label="Proposals">${found.proposals.map((one, number) => html`<li class=${shown === one ? "shown" : ""} key=${one.seed}>
       <button type="button" class="small" onClick=${() => { show(one); attempt(() => hearThere(sheet, found, { first: found.first, codes: one.codes })); }}>▸ Hear</button>
-      <span>Seed ${one.seed}</span>
+      <span>Proposal ${number + 1} <small>seed ${one.seed}</small></span>
       <${Action} kind=${shown === one ? "primary small" : "small"} data-test="take-proposal" act=${() => sheet.edit({ do: "take", first: found.first, codes: one.codes, words: one.words })}>Take<//></li>`)}
       <li class=${shown ? "" : "shown"}><button type="button" class="small" onClick=${() => { show(null); attempt(() => hearThere(sheet, found)); }}>▸ Hear</button><span>As it is</span></li>
     </ol>`}

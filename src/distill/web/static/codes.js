@@ -1,8 +1,7 @@
 // The tab Codes: what is open, what can be opened, and the desk on which one sound or two are edited.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, send } from "./api.js";
-import { duration, place } from "./durations.js";
-import { Action, Choice, Damaged, Empty, html, when } from "./parts.js";
+import { Action, Choice, Damaged, Empty, html, when, duration, place } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { close, reopen } from "./codes-sheet.js";
 import { Desk, unopened } from "./codes-desk.js";

@@ -38,6 +38,7 @@ function fromSettings(settings) {
   };
 }
 
+const VOICES = { auto: "The one that is nearer to your recordings.", recordings: "Grains of your recordings, joined anew.", codec: "The model alone, without your recordings." };
 function Dial({ value, onInput }) {
   const words = value < 0.25 ? "Keeps close to your recordings." : value > 0.75 ? "Keeps away from them, and draws again where it came too near." : "Yours, recombined.";
   return html`<div class="dial"><label for="originality">Originality</label>
@@ -67,10 +68,10 @@ function Finer({ form, set, names }) {
   const level = (number) => ({ value: form.temperature[number], onInput: (value) => set({ ...form, temperature: form.temperature.map((one, at) => (at === number ? value : one)) }) });
   return html`<details><summary>Advanced</summary><div class="stack">
     <${Tick} label="A temperature for each level" checked=${form.perLevel} onInput=${(perLevel) => set({ ...form, perLevel })} />
-    <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="5" step="0.05" required ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="5" step="0.05" required ...${level(0)} />`}
-      <${Field} label="Top-k" type="number" min="0" max="1024" hint="0 is all" ...${field("top_k")} />
-      <${Field} label="Top-p" type="number" min="0.01" max="1" step="any" placeholder="by the dial" ...${field("top_p")} />
-      <${Field} label="Variety" type="number" min="0" max="5" step="0.1" ...${field("variety")} />
+    <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="5" step="0.05" required ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="5" step="0.05" required hint="Below 1 safer, above 1 wilder" ...${level(0)} />`}
+      <${Field} label="Top-k" type="number" min="0" max="1024" hint="Draws from this many likeliest codes; 0 is all" ...${field("top_k")} />
+      <${Field} label="Top-p" type="number" min="0.01" max="1" step="any" placeholder="by the dial" hint="Draws from the likeliest codes, up to this share of the odds" ...${field("top_p")} />
+      <${Field} label="Variety" type="number" min="0" max="5" step="0.1" hint="Keeps off the sounds of the last seconds" ...${field("variety")} />
       <${Choice} label="Format" ...${field("format")} options=${[["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"]]} />
       <div class="wide"><${Field} label="Similarity limit, %" type="number" min="0" max="100" step="any" placeholder="by the dial" hint="A piece is drawn again, up to eight times, while a second of it is closer to your recordings than this share of what was held out. 100 is no limit." ...${field("max_similarity")} /></div></div></div></details>`;
 }
@@ -142,8 +143,8 @@ function Form({ models, model, pieces, form, set }) {
     <${Segments} label="What" value=${form.kind} onInput=${(kind) => set({ ...form, kind })} options=${[["audio", "Piece"], ["loop", "Loop"], ["infill", "Infill"]]} />
     <${Shape} form=${form} set=${set} model=${model} pieces=${pieces} />
     <${Dial} value=${form.originality} onInput=${(originality) => set({ ...form, originality })} />
-    <${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ ...form, voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} />
-    <div class="seed"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
+    <div><${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ ...form, voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} /><small>${VOICES[form.voice]}</small></div>
+    <div class="seed" title="Chance begins from the seed: the same one with the same settings makes the same sound"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
     <${Finer} form=${form} set=${set} names=${names} /><${Presets} form=${form} levels=${names.length} onUse=${(settings) => { set(fromSettings(settings)); say("The preset's settings are in the form"); }} />
     ${!ready && html`<small>Choose a recording, and drag over the part to replace.</small>`}
     <${Action} kind="primary big" act=${make} disabled=${!ready} data-test="make">Make sound<//>

@@ -1,6 +1,6 @@
 // A grid of codes on a canvas: columns are time, rows are levels. It draws only what is visible: every cell is one pixel of a
 // small picture that is made when the codes change, and the part of it that is in view is drawn large, one row at a time.
-import { mark } from "./durations.js";
+import { mark } from "./parts.js";
 
 const RULER = 26, GAP = 3, TILE = 4096;
 const STEPS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300];

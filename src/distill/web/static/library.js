@@ -1,8 +1,7 @@
 // The tab Library: every model, what it learned from, how well, and what was made with it.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, query, send } from "./api.js";
-import { duration } from "./durations.js";
-import { html, Action, Alert, Badge, Empty, count, figure, size, when } from "./parts.js";
+import { html, Action, Alert, Badge, Empty, count, figure, size, when, duration } from "./parts.js";
 import { address, attempt, go, refresh, say, shared, usePolled, useShared } from "./store.js";
 import { STATES } from "./run.js";
 import { Menu } from "./menu.js";
@@ -35,6 +34,9 @@ const Health = ({ model }) => {
   const judged = model.is_there && model.has_prior && model.codec_distance != null;
   return html`<${Badge} tone=${tone} title=${judged ? "By the codec's distance, of what was held out where anything was: under 1.5 faithful, under 2.5 coarse" : undefined}>${words}<//>`;
 };
+
+/** What the figures of a model mean. */
+const Meant = () => html`<p class="soft">Codec: how far decoded sound is from recordings that were held out, or from all where there was too little to hold any out (mel distance); lower is closer. Prior: between how many codes it hesitates at each step (perplexity); lower is surer.</p>`;
 
 /** Waits for a job that is over in a moment, and fails in its words. */
 async function done(job) {
@@ -92,7 +94,7 @@ function List() {
       <tbody>${sorted.map((model) => html`<tr key=${model.id} class=${model.is_there ? "" : "unused"}><th scope="row">${model.is_there ? html`<a href=${address("library", model.id)}>${model.name}</a>` : html`${model.name} <${Action} kind="small quiet" act=${() => forget(model)}>Remove from the list<//>`}</th>
         <td><${Health} model=${model} /></td><td class="number" data-label="codec">${figure(model.codec_distance)}</td><td class="number" data-label="prior">${figure(model.perplexity, 1)}</td><td class="number">${duration(model.seconds)}</td><td class="number">${size(model.size)}</td><td class="number" data-label="pieces">${model.pieces}</td><td class="number">${when(model.created)}</td></tr>`)}</tbody></table>
       ${models && !sorted.length && html`<p class="soft">No model matches “${words}”.</p>`}</section>
-    <p class="soft">Codec: mel distance on recordings that were held out, or on all where there was too little to hold any out; lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
+    <${Meant} /><${Trash} /></div>`;
 }
 
 /** Gives a model another name, and goes where it is shown then. */
@@ -144,7 +146,7 @@ function Model({ id }) {
     <div class="head"><div><${Title} model=${model} /><small class="path">${model.file} · ${when(model.created)}</small></div>
       <div class="actions"><${Export} model=${model} /><${Action} kind="quiet" act=${() => forget(model)} data-test="delete">Delete<//>
         ${model.has_prior && html`<a class="button primary" href=${address("generate", id)}>Make sound</a>`}</div></div>
-    <dl class="tiles">${facts.map(([words, value]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>
+    <dl class="tiles">${facts.map(([words, value]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl><${Meant} />
     <div class="cards two"><${Trainings} runs=${model.runs} />
       <section class="card" aria-label="Where it comes from"><header><h3>Where it comes from</h3></header><dl class="facts"><dt>Began from</dt><dd>${model.base}</dd><dt>Nearer voice</dt><dd>${model.voice === "recordings" ? "grains of the recordings" : "the codec"}</dd>
         ${model.reports.length > 0 && html`<dt>Reports</dt><dd>${model.reports.map((page) => html`<a target="_blank" rel="noopener" href=${`/api/reports/${id}/${encodeURIComponent(page)}`}>${page.replace(/\.html$/, "")}</a> `)}</dd>`}</dl>

@@ -1,8 +1,7 @@
 // The tab Recordings: folders that were named or dropped, and the import's verdict on every file.
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
-import { duration } from "./durations.js";
-import { html, Action, Alert, Badge, Bar, Damaged, count, minus, percent } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, Damaged, count, minus, percent, duration } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { AddRecordings, Drop, addDemo, isDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";
@@ -48,7 +47,7 @@ function Totals({ report }) {
     [duration(report.seconds), "of sound"],
     [channels === 2 ? "stereo" : "mono", "is learned"],
     split.held_out.length || !split.held_out_in_part?.length ? [split.held_out.length ? `${split.held_out.length}` : "–", "held out to measure with"] : [`${split.held_out_in_part.length}`, "held out in part, to measure with"],
-    [`${report.settings["rvq-levels"] ?? ""} × ${report.settings["codebook-size"] ?? ""}`, "levels × codes"],
+    [`${report.settings["rvq-levels"] ?? ""} × ${report.settings["codebook-size"] ?? ""}`, "levels × codes of the codec"],
   ];
   return html`<dl class="tiles">${rows.map(([value, words]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>`;
 }
@@ -105,7 +104,7 @@ function Table({ collection, report, reading, again }) {
 
 function Reading({ job, files }) {
   const { share, detail } = job?.progress ?? { share: 0, detail: "" };
-  return html`<div class="card" role="status"><header><h3>Listening to every file</h3><span class="soft">${detail || `Getting ready to read ${count(files, "file")} …`}</span></header><${Bar} share=${share} waits=${!share} label="Files read" /></div>`;
+  return html`<div class="card" role="status"><header><h3>Listening to every file</h3><span class="soft">${detail || (share ? "" : `Getting ready to read ${count(files, "file")} …`)}</span></header><${Bar} share=${share} waits=${!share} label="Files read" /></div>`;
 }
 
 const allOut = (one) => one.files > 0 && one.left_out.length >= one.files;

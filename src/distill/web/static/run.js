@@ -1,8 +1,7 @@
 // One run, live: how far it is, its curves, the health of its codebooks, warnings, and what to do.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, get, post } from "./api.js";
-import { about } from "./durations.js";
-import { html, Action, Alert, Badge, Bar, clock, figure, percent, when } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, clock, figure, percent, when, about } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
@@ -50,7 +49,7 @@ function Progress({ run, next }) {
   const share = isComposing(run) ? run.job_share : isRunning || run.job || run.state !== "finished" ? current.progress : 1;
   return html`<div class="card progress">
     <div class="row"><ol class="stages">${steps(run, current).map(({ name, how, words }) => html`<li class=${how}>${STAGES[name]}${words && html` <small>${words}</small>`}</li>`)}</ol>
-      <span class=${isRunning || run.job ? "left" : "left over"} data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${about(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : next ? html`<a href=${address("train", next.name)}>${STAGES[next.stage]} in training</a>` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `${ENDED[run.state] ?? "Last written"} ${when(run.changed)}`}</span></div>
+      <span class=${isRunning || run.job ? "left" : "left over"} data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${about(left)}</b> left in this stage, <span>${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}</span>` : next ? html`<a href=${address("train", next.name)}>${STAGES[next.stage]} in training</a>` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `${ENDED[run.state] ?? "Last written"} ${when(run.changed)}`}</span></div>
     <${Bar} share=${share} waits=${(isRunning && left == null && !encodes && !share) || (isComposing(run) && !share)} label=${isComposing(run) ? "New sound made" : `${STAGES[current.name]} done`} />
   </div>`;
 }
@@ -97,8 +96,8 @@ function Curves({ run, told, learning }) {
     ${codec && html`<${Judged} learning=${learning} told=${told} isRunning=${run.state === "running" && run.stage === "codec"} />`}
     ${levels && html`<${Health} levels=${levels} names=${run.level_names} />`}
     ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, held(refinement)]} data=${curves(refinement, "val_mel")} />`}
-    ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, held(prior)]} data=${curves(prior, "val_loss")} unit=" nats"
-      words=${gap && !isHeldOut(gap) ? "How badly it predicts the next code, while it trains and checked on the same recordings." : gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise. The gap is ${figure(gap.val_loss - gap.train_loss)} nats now.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
+    ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, held(prior)]} data=${curves(prior, "val_loss")}
+      words=${gap && !isHeldOut(gap) ? "How badly it predicts the next code, while it trains and checked on the same recordings." : gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise; ${gap.val_loss > gap.train_loss ? `they are ${figure(gap.val_loss - gap.train_loss)} apart now` : "they have not parted"}.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
     ${prior && html`<${Chart} title="Prior perplexity" series=${[held(prior)]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
       log=${true} limit=${run.memorization_threshold == null ? null : { value: run.memorization_threshold, label: `reciting, below ${run.memorization_threshold}` }}
       words=${gap?.best_perplexity ? `Between how many codes it hesitates at each step: ${figure(gap.best_perplexity, 1)} at its best.` : "Between how many codes it hesitates at each step; lower is surer."} />`}

@@ -32,7 +32,7 @@ export function useShared(one) {
   return value;
 }
 
-// What is said for a while (messages.js); `undo` is { label, act }.
+// What is said for a while; `undo` is { label, act }.
 export const message = shared(null);
 let fading;
 export function say(text, { tone = "good", undo = null } = {}) {

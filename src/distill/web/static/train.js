@@ -1,9 +1,8 @@
 // The tab Train: minutes as the one knob, the runs there are, and one of them live.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { post, query } from "./api.js";
-import { about } from "./durations.js";
-import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, isFilled, percent, when } from "./parts.js";
-import { address, go, refresh, usePolled, useRemembered } from "./store.js";
+import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, isFilled, percent, when, about } from "./parts.js";
+import { address, go, refresh, shared, usePolled, useRemembered, useShared } from "./store.js";
 import { Run, STAGES, STATES, isComposing, isStopping, unlist } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
 import { unusable } from "./recordings.js";
@@ -20,20 +19,23 @@ const words = (minutes) => {
 };
 const AUTO = { quality: "standard", levels: "", codebook_size: "", channels: "auto", device: "auto", seed: "0", from_scratch: false, seconds: "10", count: "3" };
 
+// What was written in the form stays when another tab is looked at.
+const named = shared(""), advanced = shared(AUTO);
+
 function Advanced({ values, set, report }) {
   const settings = report?.settings ?? {};
   const auto = (name) => (settings[name] ? `${settings[name]} (auto)` : "(auto)");
   const field = (name) => ({ value: values[name], onInput: (value) => set({ ...values, [name]: value }) });
   return html`<details><summary>Advanced</summary><div class="fields">
-    <${Choice} label="Quality" ...${field("quality")} options=${[["standard", "Standard (auto)"], ["high", "High: a second stage"]]} />
-    <${Field} label="Quantizer levels" type="number" min="2" max="4" placeholder=${auto("rvq-levels")} ...${field("levels")} />
-    <${Field} label="Codes per level" type="number" min="16" max="1024" placeholder=${auto("codebook-size")} ...${field("codebook_size")} />
+    <${Choice} label="Quality" ...${field("quality")} options=${[["standard", "Standard (auto)"], ["high", "High: a second stage"]]} hint="A second stage refines the sound: for a GPU, or a night" />
+    <${Field} label="Quantizer levels" hint="Codes for each moment, coarse to fine" type="number" min="2" max="4" placeholder=${auto("rvq-levels")} ...${field("levels")} />
+    <${Field} label="Codes per level" hint="How many sounds each can name" type="number" min="16" max="1024" placeholder=${auto("codebook-size")} ...${field("codebook_size")} />
     <${Choice} label="Channels" ...${field("channels")} options=${[["auto", report ? `${report.channels === 2 ? "Stereo" : "Mono"} (auto)` : "(auto)"], ["1", "Mono"], ["2", "Stereo"]]} />
     <${Choice} label="Device" ...${field("device")} options=${[["auto", "(auto)"], ["cpu", "CPU"], ["cuda", "NVIDIA GPU"], ["mps", "Apple GPU"]]} />
-    <${Field} label="Seed" type="number" min="0" required ...${field("seed")} />
+    <${Field} label="Seed" hint="What chance begins from" type="number" min="0" required ...${field("seed")} />
     <${Field} label="First pieces" type="number" min="1" max="64" required ...${field("count")} />
     <${Field} label="Seconds each" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />
-    <${Tick} label="From random weights, without what comes with Distill" checked=${values.from_scratch} onInput=${(value) => set({ ...values, from_scratch: value })} />
+    <${Tick} label="From scratch, without the public-domain sound that Distill has learned from already" checked=${values.from_scratch} onInput=${(value) => set({ ...values, from_scratch: value })} />
   </div></details>`;
 }
 
@@ -47,8 +49,8 @@ function Form({ collections, chosen, waits }) {
   const [asked, setMinutes] = useRemembered("minutes", null);
   const usual = collections.some((one) => one.id === collection && isDemo(one)) ? DEMO_MINUTES : FIRST_MINUTES;
   const minutes = asked ?? usual;
-  const [name, setName] = useState("");
-  const [values, set] = useState(AUTO);
+  const [name, setName] = [useShared(named), named.set];
+  const [values, set] = [useShared(advanced), advanced.set];
   const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
   useEffect(() => { if (chosen) choose(chosen); }, [chosen]);
   useEffect(() => { if (unusable(detail) && !useless.includes(detail.id)) leave([...useless, detail.id]); }, [detail]);

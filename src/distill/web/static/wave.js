@@ -1,8 +1,7 @@
 // A sound to look at and to play: waveform, spectrogram, playhead, a passage marked by dragging, and the strip of verdicts.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, query } from "./api.js";
-import { duration, mark, place } from "./durations.js";
-import { html, count, minus } from "./parts.js";
+import { html, count, minus, duration, mark, place } from "./parts.js";
 import { drawMel, drawWave, unpack } from "./draw.js";
 import { leave, play, playing, position, toggle } from "./player.js";
 import { sayWrong, useShared } from "./store.js";
