@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from distill.web import places
 
@@ -131,3 +131,27 @@ def test_a_silent_server_is_said_once_and_only_as_long_as_it_is_silent(page: Pag
     page.unroute("**/api/**", silent)
     expect(page.locator(".now.gone")).to_have_count(0)
     expect(page.locator(".message.bad")).to_have_count(0, timeout=3000)
+
+
+def test_whoever_leaves_while_files_are_copied_is_asked_first(page: Page, small_corpus: Path) -> None:
+    """Guards against half a folder, learned from without a word, after a reload."""
+    held: list[Route] = []
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.route("**/api/uploads/recordings/**", lambda route: held.append(route))
+    page.goto("/#/recordings")
+    page.get_by_label("Recordings", exact=True).set_input_files([small_corpus / f"take-{one}.wav" for one in range(2)])
+    page.get_by_role("status").filter(has_text="Copying 1 of 2").click()
+    with page.expect_event("dialog"):
+        page.close(run_before_unload=True)
+    assert asked == ["beforeunload"]
+    for number in range(2):
+        while len(held) <= number:
+            page.wait_for_timeout(10)
+        held[number].continue_()
+    expect(page.locator(".message")).to_contain_text("2 files copied")

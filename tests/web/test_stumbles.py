@@ -253,6 +253,9 @@ def test_a_recording_that_is_not_on_this_computer_is_said_to_be_so(page: Page, m
         "take-1.wav is not where it was. It was moved or deleted; put it back, or choose another one."
     )
     assert gone.evaluate("(one) => getComputedStyle(one).backgroundColor") != "rgba(0, 0, 0, 0)"
+    page.get_by_text("Piece", exact=True).click()
+    expect(page.get_by_text("Go on from")).to_have_text("Go on from take-1.wav")
+    expect(page.get_by_label("Play take-1.wav", exact=True)).to_be_visible()
 
 
 def test_the_name_of_a_preset_is_as_long_as_it_may_be(page: Page, model: str) -> None:

@@ -44,6 +44,9 @@ const isHidden = (path) => path.split("/").some((part) => part.startsWith("."));
 /** What is below a folder of this name, where all is below it: its name is that of the new folder already. */
 const inside = (files, name) => (files.every(({ below }) => `${below}/`.startsWith(`${name}/`)) ? files.map(({ file, below }) => ({ file, below: below.slice(name.length + 1) })) : files);
 
+/** Whoever closes the window while files are copied is asked first: those that are left would not come. */
+const hold = (event) => event.preventDefault();
+
 /**
  * Uploads files into a folder of Distill's own, one after the other, and gives that folder; null where none was taken.
  * Each of them is `{ file, below }`, with the folders it was in, so that two of one name stay apart.
@@ -57,10 +60,12 @@ export async function upload(files, collection, name, tell) {
   }
   const into = collection ?? (await post("/api/collections/new", { name }));
   const wrong = [];
+  addEventListener("beforeunload", hold);
   for (const [number, { file, below }] of taken.entries()) {
     tell?.(`Copying ${number + 1} of ${taken.length}: ${file.name}`);
     await send(query(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, { below }), file).catch((error) => wrong.push(`${file.name}: ${error.what}`));
   }
+  removeEventListener("beforeunload", hold);
   refresh("/api/collections");
   const left = others ? `; ${count(others, "other file")} skipped: not audio, going by ${others === 1 ? "its name" : "their names"}` : "";
   say(wrong.length ? `${wrong.length} of ${count(taken.length, "file")} could not be copied. ${wrong[0]}` : `${count(taken.length, "file")} copied into Distill's folder${left}`, { tone: wrong.length ? "bad" : "good" });

@@ -5,7 +5,8 @@ import { html, Choice } from "./parts.js";
 import { sayWrong, usePolled } from "./store.js";
 import { Sound } from "./wave.js";
 
-export const nameOf = (reference) => reference.replace(/^[a-z]+:/, "").split("/").slice(reference.startsWith("recording:") ? 1 : 0).join("/");
+/** What is behind a reference, without the folder or the model that it is in. */
+export const nameOf = (reference) => reference.replace(/^[a-z]+:/, "").split("/").slice(/^(recording|learned):/.test(reference) ? 1 : 0).join("/");
 
 /** Drop, choose or take one from the model's recordings; `onPick` gets a reference, "" for none. */
 export function Pick({ label, hint, reference, onPick, model, pieces, selection, onSelect }) {

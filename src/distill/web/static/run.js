@@ -1,7 +1,7 @@
 // One run, live: how far it is, its curves, the health of its codebooks, warnings, and what to do.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, get, post } from "./api.js";
-import { html, Action, Alert, Badge, Bar, clock, figure, percent, when, about } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, clock, figure, minus, percent, when, about } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
@@ -153,7 +153,7 @@ function Measured({ run }) {
     <${Action} kind="small" act=${begin} waits=${Boolean(busy)} doing="Measuring …">${measured?.rows.length ? "Measure again" : "Measure and listen"}<//></header>
     ${busy && html`<${Bar} share=${data?.progress.share ?? 0} label="Measured" />`}
     ${!measured?.rows.length && !busy && html`<p class="soft">Pitch, texture and distance of every recording through the codec, and both to hear. It takes about as long as a few of your recordings.</p>`}
-    ${measured?.rows.length > 0 && html`<dl class="tiles">${measured.rows.map((row) => html`<div><dd>${row.value}</dd><dt title=${row.words}>${row.name}</dt></div>`)}</dl>`}
+    ${measured?.rows.length > 0 && html`<dl class="tiles">${measured.rows.map((row) => html`<div><dd>${minus(row.value)}</dd><dt title=${row.words}>${row.name}</dt></div>`)}</dl>`}
     ${heard?.length > 0 && html`<div class="pairs">${heard.slice(0, 12).map((sound) => html`<div class="pair" key=${sound.reference}><div><h4>${sound.name}</h4><${Sound} reference=${sound.original} label=${`Original of ${sound.name}`} /></div><div><h4>decoded from its codes</h4><${Sound} reference=${sound.reference} label=${`Decoded ${sound.name}`} /></div></div>`)}</div>`}
   </section>`;
 }
