@@ -308,3 +308,24 @@ def test_another_model_in_place_of_one_that_is_gone_is_said_to_be_one(
         expect(said).to_contain_text(why)
     page.goto(f"/#/generate/{model}")
     expect(said).to_have_count(0)
+
+
+def test_the_trash_is_emptied_after_a_question(page: Page, made: Callable[..., str]) -> None:
+    """Guards against a disk that only a terminal makes room on, and against a slip that cannot be undone."""
+    page.goto(made(kind="audio"))
+    page.locator("article.piece").get_by_label("More to do with").click()
+    page.locator("article.piece").get_by_role("button", name="Delete").click()
+    page.goto("/#/library")
+    page.locator("summary", has_text="Trash (1)").click()
+    asks = page.get_by_role("button", name="Empty the trash")
+    asks.click()
+    dialog = page.get_by_role("dialog", name="Empty the trash?")
+    expect(dialog).to_contain_text("tiny-0, ")
+    expect(dialog.get_by_role("button", name="Keep", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(asks).to_be_focused()
+    asks.click()
+    dialog.get_by_role("button", name="Delete for good").click()
+    expect(page.locator("summary", has_text="Trash")).to_have_count(0)
+    expect(page.locator(".message")).to_contain_text("The trash is empty")

@@ -50,6 +50,16 @@ def test_a_piece_is_deleted_and_comes_back(client: Any, piece: tuple[int, Path])
     assert "not in the trash" in told.json()["what"]
 
 
+def test_the_trash_is_emptied_for_good(client: Any, piece: tuple[int, Path], tiny: Path) -> None:
+    Library(pytest.fail).note_model(tiny)
+    (model,) = client.get("/api/models").json()
+    items = [client.delete(at).json() for at in (f"/api/pieces/{piece[0]}", f"/api/models/{model['id']}")]
+    gone = client.delete("/api/trash").json()
+    assert sorted(one["key"] for one in gone) == sorted(one["key"] for one in items)
+    assert client.get("/api/trash").json() == client.delete("/api/trash").json() == []
+    assert client.post(f"/api/trash/{items[0]['key']}/restore").status_code == 404
+
+
 def test_a_piece_whose_file_is_gone_is_taken_off_the_list(client: Any, piece: tuple[int, Path]) -> None:
     number, path = piece
     path.unlink()

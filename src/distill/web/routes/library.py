@@ -194,6 +194,12 @@ def in_trash() -> list[Trashed]:
     return [_trashed(item) for item in sorted(found, key=lambda one: one.deleted, reverse=True)]
 
 
+@router.delete("/trash")
+def empty_trash() -> list[Trashed]:
+    """Removes for good what is in the trash; gives what it was."""
+    return [_trashed(item) for kind in trash.KINDS for item in trash.empty(kind)]
+
+
 @router.post("/trash/{key}/restore")
 def restore(key: str) -> Restored:
     """Brings a deleted model or piece back to where it was. Nothing is overwritten."""
