@@ -126,7 +126,8 @@ def _codec_figure(epochs: Sequence[VQEpochMetrics], trained: Sequence[tuple[int,
     curves += _curve("held", ((epoch.epoch, epoch.val_loss) for epoch in epochs))
     return _figure(
         "Codec distance",
-        "How far decoded sound is from the recordings (mel distance); lower is closer.",
+        "How far decoded sound is from the recordings (mel distance); lower is closer. Of what is trained on it is the mean "
+        "of an epoch, while it learns.",
         curves_svg("codec", curves, "mel distance") if curves else "",
         curves,
         all(epoch.is_held_out for epoch in epochs),
