@@ -49,7 +49,7 @@ class CorpusRecord(BaseModel):
     file_count: Annotated[int, Field(ge=1, le=10**9)]
     seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)]
     split_seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
-    split_rule: Annotated[int, Field(ge=1, le=4)] = 1
+    split_rule: Annotated[int, Field(ge=1, le=5)] = 1
     """The rule by which the split was drawn (``distill.recordings.split``); files of earlier versions do not say theirs."""
 
 
