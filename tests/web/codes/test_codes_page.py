@@ -296,7 +296,7 @@ def test_two_tabs_on_one_sound(page: Page, client: httpx.Client) -> None:
     drag(page, 0, (2, 9), (0, 1))
     page.keyboard.press("m")
     page.wait_for_function("() => document.querySelector('[data-test=undo]').title.includes('Mirrored')")
-    expect(page.locator(".sheet-title small")).to_contain_text("0.6 s")
+    expect(page.locator(".sheet-title small")).to_contain_text("0.64 s")
     drag(page, 0, (4, 4), (1, 1))
     page.keyboard.press("ArrowUp")
     expect(page.locator("[data-test=chosen]")).to_contain_text("Structure")
