@@ -48,6 +48,8 @@ class TrainingView:
         self._step = ""
         self._warned = ""
         self._told: set[str] = set()
+        self._distances: list[float] = []
+        """Of the steps of the codec's epoch: its loss holds more than the distance that is measured on what is held out."""
         self._explained = False
         self._training = False
         self._file = Path(os.environ[PROGRESS]) if os.environ.get(PROGRESS) else None
@@ -78,6 +80,7 @@ class TrainingView:
 
         match event:
             case m.VQStepMetrics():
+                self._distances.append(event.reconstruction_loss)
                 speed = event.audio_seconds / max(event.step_time_s, 1e-6)
                 self._training_step(
                     "Codec",
@@ -153,8 +156,10 @@ class TrainingView:
         if not self._explained:
             note("Lower distances are better. Per level: codebook in use·perplexity.", "dim")
             self._explained = True
+        trained = f"train {sum(self._distances) / len(self._distances):.2f}  " if self._distances else ""
+        self._distances.clear()
         note(
-            f"codec {_count(event.epoch, event.total_epochs)}  train {event.train_loss:.2f}  "
+            f"codec {_count(event.epoch, event.total_epochs)}  {trained}"
             f"{_check(event.is_held_out)} {event.val_loss:.2f}  kept {event.best_val_loss:.2f}"
         )
         levels = "  ".join(
