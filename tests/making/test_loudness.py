@@ -194,7 +194,7 @@ def test_new_audio_is_led_to_the_recordings_mean(
 
 def test_a_level_that_is_off_by_chance_is_left(model: Model, indifferent: CodePrior) -> None:
     """Guards against a lean for a third of a decibel, which doubled the distance of new audio from a band's clips."""
-    found = measured_lean(recordings_of(model, indifferent, 0, 32))
+    found = measured_lean(recordings_of(model, indifferent, 8, 24))
     assert found is not None
     assert 0 < abs(found.off) <= found.by_chance
     assert found.nats == 0
@@ -210,7 +210,7 @@ def test_more_pieces_are_drawn_where_a_few_cannot_tell(
     model: Model, indifferent: CodePrior, monkeypatch: pytest.MonkeyPatch, shift: float, drawn: list[int]
 ) -> None:
     """Guards against a lean, or none, by the chance of 32 pieces. What is clearly louder is drawn again with a lean alone."""
-    learned = recordings_of(model, indifferent, 0, 32)
+    learned = recordings_of(model, indifferent, 8, 24)
     asked: list[tuple[int, int, float]] = []
 
     def draw(trial: Model, seconds: float, count: int, how: Sampling, first: int) -> list[Generation]:
@@ -226,6 +226,21 @@ def test_more_pieces_are_drawn_where_a_few_cannot_tell(
     assert [count for _, count, _ in asked] == drawn
     assert len({(first, tilt) for first, _, tilt in asked}) == len(asked), "never the same pieces twice"
     assert (found.nats != 0) == (shift > 1) == any(tilt for _, _, tilt in asked)
+
+
+def test_recordings_of_all_levels_get_no_lean(
+    model: Model, indifferent: CodePrior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a lean for 2 dB where quiet and loud are 40 dB apart: it took new pieces of music further away by half."""
+    loud = torch.full((4,), 31)
+    monkeypatch.setattr(
+        lean, "generate", lambda *_: [Generation(position(int(one)), 5.0, 0, Sampling(), 48_000) for one in loud]
+    )
+    found = measured_lean(recordings_of(model, indifferent, 0, 32))
+    assert found is not None
+    assert found.nats == 0
+    assert found.off > 10 > found.by_chance
+    assert "They themselves vary by 18 dB, so nothing is corrected." in found.in_words
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,9 @@ FURTHEST = 2.0
 """How many such steps the lean is at most: a line through two measurements says less the further it is followed."""
 SHARE = 0.6
 """How much of the way is gone: too soft takes new audio further from the recordings than a little too loud (docs/prior.md)."""
+WIDEST = 10.0
+"""Decibels: where the recordings' level varies more (standard deviation), softer codes are mostly near silence, so that a lean
+makes more of that rather than turn all of it down. It took new pieces of music further away by half (docs/prior.md)."""
 LEAST_DEVIATION = 2.0
 """Decibels: a sound that never changes its level must not make every code certain."""
 MOST = 0.1
@@ -51,6 +54,8 @@ class Leaning:
     """How many decibels louder new audio is without it, averaged over all bands."""
     by_chance: float
     """How far off that many pieces may be by chance."""
+    spread: float = 0.0
+    """Standard deviation of the recordings' level, in decibels."""
 
     @property
     def in_words(self) -> str:
@@ -61,15 +66,17 @@ class Leaning:
             f"New audio came out {abs(self.off):.1f} dB {'louder' if self.off > 0 else 'softer'} than the recordings, "
             "averaged over all bands"
         )
+        if self.spread > WIDEST:
+            return f"{came_out}. They themselves vary by {self.spread:.0f} dB, so nothing is corrected."
         return f"{came_out}; most of that is corrected." if self.nats else f"{came_out}; it could not be corrected."
 
 
 def measured_lean(model: Model) -> Leaning | None:
     """What leads new audio to the recordings' mean level.
 
-    Nothing does where new audio is off by no more than chance, or a lean does not bring it nearer. None where the level cannot
-    be known: in files of earlier versions, and where no recording is as long as a second. The lean that the model has already
-    has no part in it.
+    Nothing does where new audio is off by no more than chance, the recordings' own level varies widely, or a lean does not
+    bring it nearer. None where the level cannot be known: in files of earlier versions, and where no recording is as long as a
+    second. The lean that the model has already has no part in it.
     """
     loudness = Loudness.of(model)
     if loudness is None:
@@ -83,16 +90,16 @@ def measured_lean(model: Model) -> Leaning | None:
         pieces = generate(trial, PIECE_SECONDS, count, Sampling(), first)
         return torch.stack([loudness.of_codes(piece.codes).double().mean() for piece in pieces]) - recorded.mean()
 
+    spread = float(recorded.std(correction=0))
     each = off_with(0.0, FIRST_SEED, PIECES)
-    if UNSURE * _error(each) < abs(float(each.mean())) <= SURE * _error(each):
+    if spread <= WIDEST and UNSURE * _error(each) < abs(float(each.mean())) <= SURE * _error(each):
         each = torch.cat([each, off_with(0.0, FIRST_SEED + PIECES, PIECES)])
     off, by_chance = float(each.mean()), SURE * _error(each)
-    if abs(off) <= by_chance:
-        return Leaning(0.0, off, by_chance)
-    deviation = max(LEAST_DEVIATION, float(recorded.std(correction=0)))
-    step = max(-MOST, min(-STEP * off / deviation**2, MOST))
+    if abs(off) <= by_chance or spread > WIDEST:
+        return Leaning(0.0, off, by_chance, spread)
+    step = max(-MOST, min(-STEP * off / max(LEAST_DEVIATION, spread) ** 2, MOST))
     left = float(off_with(step, FIRST_SEED, len(each)).mean())
-    return Leaning(settled(step, off, left), off, by_chance)
+    return Leaning(settled(step, off, left), off, by_chance, spread)
 
 
 def _error(each: Tensor) -> float:
