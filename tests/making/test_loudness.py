@@ -231,7 +231,7 @@ def test_more_pieces_are_drawn_where_a_few_cannot_tell(
 def test_recordings_of_all_levels_get_no_lean(
     model: Model, indifferent: CodePrior, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards against a lean for 2 dB where quiet and loud are 40 dB apart: it took new pieces of music further away by half."""
+    """Guards against a lean for 2 dB where quiet and loud are 40 dB apart: it took new pieces of music a third further away."""
     loud = torch.full((4,), 31)
     monkeypatch.setattr(
         lean, "generate", lambda *_: [Generation(position(int(one)), 5.0, 0, Sampling(), 48_000) for one in loud]

@@ -36,8 +36,8 @@ FURTHEST = 2.0
 SHARE = 0.6
 """How much of the way is gone: too soft takes new audio further from the recordings than a little too loud (docs/prior.md)."""
 WIDEST = 10.0
-"""Decibels: where the recordings' level varies more (standard deviation), softer codes are mostly near silence, so that a lean
-makes more of that rather than turn all of it down. It took new pieces of music further away by half (docs/prior.md)."""
+"""Decibels: where the recordings' level varies more (standard deviation), nothing is corrected. Two pieces of music vary by 12
+dB: a lean took new ones a third further away, although their mean level was right with it (docs/prior.md)."""
 LEAST_DEVIATION = 2.0
 """Decibels: a sound that never changes its level must not make every code certain."""
 MOST = 0.1
