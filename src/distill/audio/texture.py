@@ -5,10 +5,10 @@ over a second, 4 to 180 Hz, averaged over seconds and bands that sound."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from distill.audio.bands import bins_of_bands
 from distill.audio.rate import SAMPLE_RATE
 
 WINDOW, HOP, PADDED = 240, 120, 1024
@@ -16,23 +16,11 @@ BANDS = 24
 LOUD = 1e-7 * BANDS
 """Energy of a band from which it is judged."""
 _FRAMES = SAMPLE_RATE // HOP  # of one second
-_EDGES = np.geomspace(1000, 16_000, BANDS + 1)
+_FILTERS = bins_of_bands(PADDED, SAMPLE_RATE, np.geomspace(1000, 16_000, BANDS + 1))
 SLOWEST, FASTEST = 4, 181
 """Hz between which movement is judged, which is what a bin of a second's spectrum is."""
 _LINES = 15
 """Hz from which a narrow line in the movement counts as buzz."""
-
-
-def _band_filters() -> np.ndarray:
-    hertz = np.arange(PADDED // 2 + 1) * SAMPLE_RATE / PADDED
-    chosen = [(hertz >= low) & (hertz < high) for low, high in pairwise(_EDGES)]
-    # The lowest bands are narrower than a bin and take the nearest one.
-    nearest = [np.arange(len(hertz)) == np.argmin(np.abs(hertz - low)) for low in _EDGES[:-1]]
-    filters = [band if band.any() else one for band, one in zip(chosen, nearest, strict=True)]
-    return np.stack(filters, axis=1).astype(np.float32)
-
-
-_FILTERS = _band_filters()
 
 
 @dataclass

@@ -6,7 +6,6 @@ Two positions may be put together where the end of the one and the beginning of 
 Descriptions are made when they are first asked for, and take most of the time that grains take in a long corpus.
 """
 
-import itertools
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.audio.bands import bins_of_bands
 from distill.audio.rate import SAMPLE_RATE
 from distill.making.threads import side_by_side
 
@@ -154,14 +154,8 @@ def _taper(size: int) -> Tensor:
 
 
 def _band_matrix(size: int, edges: np.ndarray) -> Tensor:
-    """``[bins, bands]``: the sum of the bins within each band, at least the nearest one; bins up to the last that is used."""
-    frequencies = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
-    matrix = np.zeros((len(frequencies), len(edges) - 1), np.float32)
-    for band, (low, high) in enumerate(itertools.pairwise(edges)):
-        within = (frequencies >= low) & (frequencies < high)
-        if not within.any():
-            within[np.argmin(np.abs(frequencies - (low + high) / 2))] = True
-        matrix[within, band] = 1
+    """``[bins, bands]``: which bins belong to which band; bins up to the last that is used."""
+    matrix = bins_of_bands(size, SAMPLE_RATE, edges)
     used = int(np.flatnonzero(matrix.any(axis=1)).max()) + 1  # nothing is computed of what lies above all bands
     return torch.from_numpy(matrix[:used])
 

@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import soxr
 
+from distill.audio.bands import bins_of_bands
 from distill.audio.mixing import Mix, mixed
 from distill.audio.rate import SAMPLE_RATE
 from distill.errors import OutputError
@@ -115,9 +116,7 @@ def taper(size: int) -> np.ndarray:
 @cache
 def _band_weights() -> np.ndarray:
     """``[WINDOW // 2 + 1, BANDS]``: which bins of the spectrum belong to which band."""
-    hertz = np.fft.rfftfreq(WINDOW, 1 / RATE)
-    band = np.digitize(hertz, np.geomspace(60, 7_600, BANDS + 1)) - 1
-    return (band[:, None] == np.arange(BANDS)).astype(np.float32)
+    return bins_of_bands(WINDOW, RATE, np.geomspace(60, 7_600, BANDS + 1))
 
 
 def cut(sound: np.ndarray, start: int, stop: int) -> np.ndarray:

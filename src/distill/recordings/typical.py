@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from distill.audio.bands import bins_of_bands
 from distill.audio.rate import SAMPLE_RATE
 from distill.recordings.corpus import Recording
 from distill.recordings.passages import Passage
@@ -17,7 +18,8 @@ SECOND, STEP = SAMPLE_RATE, SAMPLE_RATE // 2
 """Samples of what is heard at a time, and from one to the next."""
 MOST_SECONDS = 1000
 """So many are heard at most, spread over all recordings."""
-_BANDS, _LOWEST, _HIGHEST = 24, 60.0, 16_000.0
+_EDGES = np.geomspace(60, 16_000, 25)
+"""Hz."""
 _WINDOW = 2048
 _RANGE_DB = 60.0
 """What is softer than the loudest band by more is not told apart."""
@@ -66,10 +68,8 @@ class Typical:
 
 
 def _bands(sound: np.ndarray) -> np.ndarray:
-    """The levels of bands in decibels ``[frames, bands]`` of ``[N]`` samples."""
+    """The levels of bands in decibels ``[frames, 24]`` of ``[N]`` samples."""
     padded = np.pad(sound, (0, -len(sound) % _WINDOW))
     spectra = np.fft.rfft(padded.reshape(-1, _WINDOW) * np.hanning(_WINDOW), axis=1)
-    hertz = np.fft.rfftfreq(_WINDOW, 1 / SAMPLE_RATE)
-    band = np.digitize(hertz, np.geomspace(_LOWEST, _HIGHEST, _BANDS + 1)) - 1
-    power = np.square(np.abs(spectra)) @ (band[:, None] == np.arange(_BANDS))
+    power = np.square(np.abs(spectra)) @ bins_of_bands(_WINDOW, SAMPLE_RATE, _EDGES)
     return 10 * np.log10(power + 1e-10)
