@@ -23,7 +23,7 @@ from urllib.request import url2pathname
 
 from distill.errors import CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, write_json
-from distill.files.home import home
+from distill.files.home import expanded, home
 from distill.files.names import advice_on_missing, free_path, stem_from
 from distill.files.regular import absolute
 from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
@@ -81,7 +81,8 @@ def collection(given: str) -> Collection:
     Raises:
         LibraryError: if there is none of that id, or its note is damaged.
     """
-    found = _read(_notes() / f"{given}.json") if re.fullmatch(r"[\w.-]+", given) else None
+    note = next((path for path in _notes().glob("*.json") if path.stem == given), None)
+    found = None if note is None else _read(note)
     if found is None:
         raise LibraryError("This folder of recordings is not known here.", "Name it again in Recordings.")
     return found
@@ -95,8 +96,9 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
 
     Raises:
         CorpusError: if there is no such folder.
+        SettingError: if it begins with the name of a user that there is not.
     """
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if not folder.is_absolute():
         raise CorpusError(f"{folder} does not say where it begins.", "Give the whole path, from / or ~ on.")
     if folder.is_file():
@@ -282,7 +284,7 @@ def reference_of(path: str | None) -> str:
     if path is None:
         return ""
     file = Path(path)
-    if file.parent == uploads() and file.is_file():
+    if absolute(file.parent) == absolute(uploads()) and file.is_file():
         return f"upload:{file.name}"
     for one in collections():
         if file.is_relative_to(one.folder) and file.is_file():
@@ -334,7 +336,14 @@ def _below(folder: Path, name: str) -> Path:
         LibraryError: for a name that leads out.
     """
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or re.match(r"\w:", name):
+    if (
+        not parts
+        or name.startswith("/")
+        or ".." in parts
+        or "\\" in name
+        or "\0" in name
+        or re.match("[A-Za-z]:", name)
+    ):
         raise LibraryError(f"'{name[:100]}' is not the name of a sound.", "Choose one on the page.")
     return folder.joinpath(*parts)
 

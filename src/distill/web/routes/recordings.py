@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from distill.errors import CorpusError
+from distill.errors import CorpusError, SettingError
+from distill.files.home import expanded
 from distill.files.names import new_folder, stem_from
 from distill.recordings.demo import write_demo_corpus
 from distill.recordings.folder import audio_files
@@ -119,7 +120,10 @@ def add_own(new: NewFolder) -> CollectionView:
 @router.get("/folders")
 def complete(text: str = "") -> Folders:
     """Completes the path of a folder that is being typed. Only names of folders are told, and only to this page."""
-    given = Path(text).expanduser() if text else Path.home()
+    try:
+        given = expanded(Path(text or "~"))
+    except SettingError:  # no such user, or not yet: the name is still being typed
+        return Folders(folders=[])
     if not given.is_absolute() or "\0" in text:
         return Folders(folders=[])
     above, start = (given, "") if not text or text.endswith(("/", os.sep)) else (given.parent, given.name)
