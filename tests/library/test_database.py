@@ -68,7 +68,7 @@ def test_a_step_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         with database._transaction(connection):
             schema.migrate(connection, (*schema.MIGRATIONS, steps[:1]))
-        assert schema.version(connection) == 2
+        assert schema.version(connection) == len(schema.MIGRATIONS) + 1
     assert shape(path) != before
 
 

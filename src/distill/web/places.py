@@ -264,9 +264,7 @@ def sound(reference: str) -> Path:
     finds: dict[str, Callable[[str], list[Path]]] = {
         "recording": _recording,
         "learned": _learned,
-        "piece": lambda number: (
-            [Path(library().generation(int(number)).file)] if number.isdecimal() and len(number) < 12 else []
-        ),
+        "piece": _piece,
         "run": _in_run,
         "upload": lambda name: [_below(uploads(), name)],
     }
@@ -289,8 +287,8 @@ def reference_of(path: str | None) -> str:
     for one in collections():
         if file.is_relative_to(one.folder) and file.is_file():
             return f"recording:{one.id}/{file.relative_to(one.folder).as_posix()}"
-    made = next((piece for piece in library().generations() if piece.file == path), None)
-    return f"piece:{made.id}" if made is not None and file.is_file() else ""
+    made = [piece for piece in library().generations() if piece.file == path]
+    return next((f"piece:{number}" for number in library().there(made)), "")
 
 
 def uploads() -> Path:
@@ -320,6 +318,13 @@ def _learned(rest: str) -> list[Path]:
     folders = [Path(folder) for folder in dict.fromkeys([*trained_on, *(known.folder for known in collections())])]
     _below(Path(), name)  # refuses what leads out
     return [sound_of_learned(entry.path, name, folders, len(trained_on))]
+
+
+def _piece(number: str) -> list[Path]:
+    if not number.isdecimal() or len(number) >= 12:
+        return []
+    one = library().generation(int(number))
+    return [Path(one.file)] if library().there([one]) else []  # its name may have gone to another piece
 
 
 def _in_run(rest: str) -> list[Path]:
