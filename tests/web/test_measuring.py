@@ -141,6 +141,37 @@ def test_a_run_knows_its_model_by_its_new_name(client: Any, run: str, monkeypatc
     assert going_on == ("Going on with my [one]", ["--resume", renamed])
 
 
+def test_a_run_whose_model_was_deleted_leaves_the_next_one_of_that_name_alone(
+    client: Any, run: str, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against Go on, Measure and Make sound that act on another model, which was trained under the name of a deleted
+    one."""
+    (home() / "runs" / run / "codec.state").write_bytes(b"as training left it")
+    (home() / "runs" / run / "reconstructions").mkdir()
+    shutil.copy(small_corpus / "take-0.wav", home() / "runs" / run / "reconstructions")
+    (old,) = client.get("/api/models").json()
+    client.delete(f"/api/models/{old['id']}")
+    codec = {"run": "small-20260102-120000", "seed": 1}
+    save_model(
+        Path(old["file"]), small_distill.small_model(small_distill.small_codec(), name="small", codec_training=codec)
+    )
+    Library(lambda _: None).note_model(Path(old["file"]))
+    begun: list[Any] = []
+
+    def start(kind: str, title: str, commands: list[list[Any]], **_: Any) -> Any:
+        begun.append(commands[0][1:3])
+        raise OutputError("It begins here.", "It is a test.")
+
+    monkeypatch.setattr(jobs, "start", start)
+    detail = client.get(f"/api/runs/{run}").json()
+    assert (detail["model_id"], detail["model"], detail["memorization_threshold"]) == (None, "small", None)
+    assert client.get(f"/api/runs/{run}/heard").json() == []
+    assert "is not there" in client.post(f"/api/runs/{run}/measure").json()["what"]
+    assert (home() / "runs" / run / "reconstructions" / "take-0.wav").exists()
+    client.post(f"/api/runs/{run}/resume", json={})
+    assert begun == [["--resume", home() / "runs" / run]]
+
+
 def test_a_model_is_deleted_and_comes_back(client: Any, run: str) -> None:
     (model,) = client.get("/api/models").json()
     item = client.delete(f"/api/models/{model['id']}").json()

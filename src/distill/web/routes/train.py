@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from distill.errors import LibraryError, OutputError, SettingError
 from distill.files.names import MODEL_SUFFIX, normalised, stem_from
 from distill.recordings.corpus import ensure_usable
-from distill.runs.renamed import model_of
+from distill.runs.renamed import found_model
 from distill.settings import check_length
 from distill.training import budget
 from distill.web import jobs, places
@@ -108,10 +108,10 @@ def resume(run: str, further: GoOn) -> JobView:
         raise LibraryError("Nothing is known of this run that could go on.", "Train the model again.")
     if status.state == "running":
         raise LibraryError("This run is at work.", "Stop it first.")
-    model = model_of(record)
+    found = found_model(record)
     if not status.has_state:
         raise OutputError("The state of this run is not kept any more.", "Train the model again.")
-    target = model if model.exists() else status.run_folder
+    model, target = found or Path(record.model), found or status.run_folder
     minutes = [] if further.minutes is None else ["--minutes", f"{further.minutes:g}"]
     verb = "train-prior" if record.kind == "prior" else "train"
     commands: list[list[str | Path]] = [[verb, "--resume", target, *minutes, "--json"]]
