@@ -7,10 +7,11 @@ Like the dashboard's server it never loads PyTorch; the workers do (``worker.py`
 """
 
 import base64
+import inspect
 import logging
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -180,7 +181,7 @@ class _Desk:
         worker = await held.enter_async_context(self.worker(request))
         longest = self.limits.longest_seconds
         parts = worker.parts(do, model=str(self.models[model]), longest=longest, audio_format=audio_format, **words)
-        held.callback(parts.close)
+        held.callback(_close, parts)
         said, start = dict[str, Any](), b""
         while not start:  # a part without bytes is a sign of life
             first = await anyio.to_thread.run_sync(_next, parts)
@@ -335,6 +336,12 @@ def _named(names: Mapping[str, str]) -> Iterator[None]:
         for path, name in names.items():
             what, fix = what.replace(path, name), fix.replace(path, name)
         raise type(error)(what, fix) from error
+
+
+def _close(parts: Generator[Message, None, None]) -> None:
+    """Has no more parts made. Where a thread is still at work on one, as when the server ends, it ends with its worker."""
+    if inspect.getgeneratorstate(parts) != inspect.GEN_RUNNING:
+        parts.close()
 
 
 def _next(parts: Iterator[Message]) -> Message | None:
