@@ -5,7 +5,9 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +129,27 @@ def test_a_damaged_library_is_set_aside_and_made_anew(
     assert len(told) == 1
     assert str(aside) in told[0]
     assert library.add_generations([piece()])[0].id == 21
+    assert len(told) == 1
+
+
+def test_damage_that_several_readers_notice_at_once_is_set_aside_once(tmp_path: Path) -> None:
+    """Guards against a library that is made anew for each reader in turn, and set aside as damaged when it was just mended."""
+    path, told, meeting = tmp_path / "library.db", list[str](), threading.Barrier(3)
+
+    def read(connection: sqlite3.Connection) -> str:
+        if connection.execute("SELECT count(*) FROM runs WHERE curves = '{'").fetchone()[0]:
+            meeting.wait(20)
+            raise ValueError("it makes no sense")
+        return "sound"
+
+    one = database.Database(path, lambda *_: None, told.append)
+    with closing(sqlite3.connect(path)) as connection:
+        assert one.read(read) == "sound"
+        connection.execute("INSERT INTO runs VALUES ('codec', '', '', '', '', '2026', NULL, '', '', '{}', '{}', '{')")
+        connection.commit()
+    with ThreadPoolExecutor(3) as readers:
+        assert list(readers.map(lambda _: one.read(read), range(3))) == ["sound"] * 3
+    assert len(list(tmp_path.glob("library-damaged-*.db"))) == 1
     assert len(told) == 1
 
 
