@@ -21,8 +21,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from distill.errors import CorpusError, LibraryError, OutputError
-from distill.files.atomic import make_folder, write_json
+from distill.errors import CorpusError, LibraryError
+from distill.files.atomic import write_json
 from distill.files.home import expanded, home
 from distill.files.names import advice_on_missing, free_path, stem_from
 from distill.files.regular import absolute
@@ -144,34 +144,6 @@ def forget_collection(one: Collection) -> None:
     (_notes() / f"{one.id}.json").unlink(missing_ok=True)
 
 
-def training_folder(one: Collection) -> Path:
-    """The folder to learn from: the person's own, or, where something is left out, one of links to the rest.
-
-    Raises:
-        CorpusError: if nothing is left, or the folder is gone.
-        OutputError: if the links cannot be written.
-    """
-    folder = Path(one.folder)
-    if not one.left_out:
-        return folder
-    out = set(one.left_out)
-    kept = [path for path in audio_files(folder)[0] if name_below(path, folder) not in out]
-    if not kept:
-        raise CorpusError(f"Every recording of {folder} is left out.", "Take one back in Recordings.")
-    links = home() / "selections" / f"{one.id}-{one.stamp[:8]}" / folder.name
-    for path in kept:
-        link = links / path.relative_to(folder)
-        make_folder(link.parent)
-        if not link.is_symlink():
-            try:
-                link.symlink_to(path)
-            except OSError as error:
-                raise OutputError(
-                    f"{link} cannot be made ({error.strerror}).", "Move the recordings to a folder of their own."
-                ) from error
-    return links
-
-
 def count_files(folder: Path) -> int:
     """How many files in a folder are audio, by name or by content as where it is read, and as far as can be said quickly;
     links to folders are followed as they are there."""
@@ -211,11 +183,18 @@ def _sounds_inside(path: Path, _size: int, _modified: int) -> bool:
 def stamp_of(folder: Path, left_out: list[str]) -> str:
     """A digest of the names, sizes and dates of the sounds in a folder; empty where it cannot be read."""
     try:
-        paths = audio_files(folder)[0]
-        told = [(name_below(path, folder), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        told = [(name_below(path, folder), *_size_and_date(path)) for path in audio_files(folder)[0]]
     except (CorpusError, OSError):
         return ""
     return sha256(json.dumps([told, left_out]).encode()).hexdigest()
+
+
+def _size_and_date(path: Path) -> tuple[int, int]:
+    try:
+        told = path.stat()
+    except OSError:  # a link to nothing, or gone meanwhile: no reason to see nothing of the others
+        return 0, 0
+    return told.st_size, told.st_mtime_ns
 
 
 def model_id(entry: ModelEntry) -> str:

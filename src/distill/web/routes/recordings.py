@@ -15,6 +15,7 @@ from distill.recordings.folder import audio_files
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.routes.work import JobView, view
+from distill.web.selections import training_folder
 
 router = APIRouter(tags=["recordings"])
 _MOST_OFFERED = 30
@@ -161,7 +162,7 @@ def check(collection: str) -> JobView:
         return view(last)
     if not Path(one.folder).is_dir():
         raise CorpusError(f"The folder {one.folder} is gone.", "Put it back, or take it off the list.")
-    words: list[str | Path] = ["check", places.training_folder(one), "--json"]
+    words: list[str | Path] = ["check", training_folder(one), "--json"]
     for before in jobs.jobs():
         if before.kind == "check" and before.about.get("collection") == one.id and not before.is_over:
             jobs.stop(before)

@@ -17,6 +17,7 @@ from distill.training import budget
 from distill.web import jobs, places
 from distill.web.routes.runs import look_at
 from distill.web.routes.work import JobView, view
+from distill.web.selections import training_folder
 
 router = APIRouter(tags=["training"])
 _PRIOR_SHARE = 0.5
@@ -74,7 +75,7 @@ def train(wanted: TrainRequest) -> JobView:
     """Begins a training, or lets it wait in line: codec, prior and first pieces within the minutes."""
     one = places.collection(wanted.collection)
     check_length(None, wanted.minutes)
-    folder = places.training_folder(one)
+    folder = training_folder(one)
     ensure_usable(folder)
     name = _free_name(wanted.name, one.name)
     model = places.studio(name) / f"{name}{MODEL_SUFFIX}"
