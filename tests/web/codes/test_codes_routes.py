@@ -19,7 +19,7 @@ from distill.codes import edit
 from distill.errors import SettingError
 from distill.files.home import home
 from distill.library import Library
-from distill.web import closed_sheets, sheets
+from distill.web import closed_sheets, places, sheets
 
 Json = Any
 
@@ -93,6 +93,7 @@ def test_what_the_model_keeps_can_be_opened(client: Client, model: str, sheet: J
 def test_a_file_that_is_dropped_is_opened(
     client: Client, model: str, sheet: Json, noise: Callable[..., Any], save: Any, tmp_path: Path
 ) -> None:
+    """Guards against files that nobody can reach and that stay for ever: the sheet has their codes."""
     audio = save(tmp_path / "a.wav", noise(1.0)).read_bytes()
     opened = client.put(f"/api/uploads/codes/{model}/a.wav", content=audio).json()
     assert (opened["name"], len(rows(opened["rows"])), opened["seconds"]) == ("a.wav", 47, 1.0)
@@ -102,6 +103,7 @@ def test_a_file_that_is_dropped_is_opened(
     refused = client.put(f"/api/uploads/codes/{model}/a.wav", content=b"words")
     assert refused.status_code == 400
     assert "not readable as audio" in refused.json()["what"]
+    assert list(places.uploads().iterdir()) == []
 
 
 def test_no_time_is_told_past_the_end(

@@ -1,6 +1,7 @@
 """Sounds as codes, to be edited: what can be opened, what is open, every edit, undo and redo."""
 
 import secrets
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -179,11 +180,7 @@ async def open_file(model: str, name: str, request: Request, worker: WarmWorker,
 
     entry = places.model(model)
     path = await take(request, make_folder(places.uploads()), name)
-    try:
-        return await run_in_threadpool(_opened, worker, entry, name, {"do": "encode", "audio": str(path)}, anew)
-    except Exception:
-        path.unlink(missing_ok=True)
-        raise
+    return await run_in_threadpool(_dropped, worker, entry, name, path, anew)
 
 
 @router.get("/codes/sheets/{sheet}")
@@ -267,6 +264,14 @@ def _across(one: Sheet, asked: Graft) -> Changes:
         first = sheets.do(said, mine, one.locked, based_on=one, pair=pair, other=other.about.id)
         second = sheets.do(replied, yours, other.locked, based_on=other, pair=pair, other=one.about.id)
     return Changes(changes=[_change(*first), _change(*second)])
+
+
+def _dropped(worker: Worker, entry: ModelEntry, name: str, path: Path, anew: bool) -> SheetView:
+    """A file that was dropped, open; it is not needed any more then."""
+    try:
+        return _opened(worker, entry, name, {"do": "encode", "audio": str(path)}, anew)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _opened(worker: Worker, entry: ModelEntry, name: str, asked: dict[str, Any], anew: bool) -> SheetView:
