@@ -64,11 +64,10 @@ def test_what_a_training_let_hear_of_itself_is_there_without_pytorch(client: Any
         assert client.get("/api/sound/look", params={"ref": reference}).json()["seconds"] == pytest.approx(0.8)
 
 
-def test_figures_come_with_their_units(client: Any, run: str) -> None:
-    assert client.get(f"/api/runs/{run}/measured").json()["rows"] == []
-    job = home() / "jobs" / "20260101-130000-000000-measure"
+def note_measuring(run: str, at: str = "20260101-130000", code: int = 0, **figures: Any) -> Path:
+    """A job that measured a run, and is over."""
+    job = home() / "jobs" / f"{at}-000000-measure"
     job.mkdir(parents=True)
-    figures = {"kept": 0.77, "cents": 4.21, "invented": 0.06, "movement": None, "line": 5.0, "grain": -2.5}
     told = {
         "kind": "measure",
         "title": "",
@@ -79,7 +78,25 @@ def test_figures_come_with_their_units(client: Any, run: str) -> None:
     }
     (job / "job.json").write_text(json.dumps(told))
     (job / "1.out").write_text(json.dumps({"mel": 1.1, "mel_held_out": None, "judged": {"all": figures}}))
-    (job / "ended.json").write_text(json.dumps({"codes": [0, 0], "stopped": False}))
+    (job / "ended.json").write_text(json.dumps({"codes": [0, code], "stopped": False}))
+    return job
+
+
+def test_what_was_measured_stays_after_many_other_jobs(client: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against the figures of a run that are gone once two hundred pieces were made."""
+    older, newest = note_measuring(run), note_measuring(run, "20260102-130000")
+    failed = note_measuring(run, "20260103-130000", code=1)
+    of_another = note_measuring("another", "20250101-130000")
+    monkeypatch.setattr(jobs, "MOST_KEPT", 0)
+    jobs._tidy()
+    assert client.get(f"/api/runs/{run}/measured").json()["rows"]
+    there = [job.exists() for job in (older, newest, failed, of_another)]
+    assert there == [False, True, False, True]
+
+
+def test_figures_come_with_their_units(client: Any, run: str) -> None:
+    assert client.get(f"/api/runs/{run}/measured").json()["rows"] == []
+    note_measuring(run, kept=0.77, cents=4.21, invented=0.06, movement=None, line=5.0, grain=-2.5)
     rows = {row["name"]: row["value"] for row in client.get(f"/api/runs/{run}/measured").json()["rows"]}
     assert rows == {
         "mel distance": "1.10",
