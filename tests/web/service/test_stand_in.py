@@ -1,5 +1,6 @@
 """The service with a stand-in for the process that makes sound: how it ends, and who gets a place."""
 
+import asyncio
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -57,3 +58,21 @@ def test_a_server_that_ends_tells_who_waits_for_the_first_part(
     assert answers[0].status_code == 503
     assert answers[0].json()["what"] == "The server is ending."
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode", "edit", "generate"])
+def test_no_body_is_read_without_a_place(busy: Busy, served: dict[str, Path], token: str, verb: str) -> None:
+    """Guards against 18 MB that are read and parsed for each of any number of clients: what is no JSON would be told before
+    the places are asked for."""
+    app = create_service(served, token, Limits(workers=1, waiting=0))
+
+    async def ask() -> list[int]:
+        known = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=known) as asks:
+            async with app.state.pool.place():
+                taken = await asks.post(f"/v1/models/tiny/{verb}", content=b"{")
+            unknown = await asks.post(f"/v1/models/none/{verb}", content=b"{")
+        return [taken.status_code, unknown.status_code]
+
+    assert asyncio.run(ask()) == [503, 404]
