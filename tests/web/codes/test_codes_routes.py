@@ -401,6 +401,18 @@ def test_the_model_is_found_where_it_is_now(client: Client, sheet: Json, tiny: P
     assert client.get(f"/api/codes/sheets/{sheet['id']}").json()["model_id"] is not None
 
 
+def test_the_model_is_found_by_its_new_name_also_where_another_has_the_old_one(
+    client: Client, sheet: Json, tiny: Path, model_files: Path
+) -> None:
+    """Guards against a sound that cannot be heard any more, though its model is in the library: a new one has its name."""
+    library = Library(lambda _: None)
+    moved = library.note_model(tiny.rename(tiny.with_name("renamed.distill")))
+    tiny.write_bytes((model_files / "other.distill").read_bytes())
+    library.note_model(tiny)
+    assert client.get(f"/api/codes/sheets/{sheet['id']}").json()["model_id"] == places.model_id(moved)
+    assert client.post(f"/api/codes/sheets/{sheet['id']}/sound", json={"first": 0, "stop": 5}).status_code == 200
+
+
 def test_codes_of_another_model_are_not_played(client: Client, sheet: Json, tiny: Path, model_files: Path) -> None:
     """Guards against noise: another model's codes mean other sounds."""
     tiny.write_bytes((model_files / "other.distill").read_bytes())

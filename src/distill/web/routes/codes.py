@@ -285,15 +285,15 @@ def _opened(worker: Worker, entry: ModelEntry, name: str, asked: dict[str, Any],
     return _view(sheets.open_sheet(name, entry.path, entry.origin, about_model, codes, said["samples"]))
 
 
-def _models() -> dict[str, str]:
-    """How the page names the model of a path, or where it is not there, of an origin."""
+def _models() -> dict[tuple[str, str], str]:
+    """How the page names the model of a path and an origin or, with an empty path, one of that origin, wherever it is."""
     entries = [entry for entry in places.library().models() if entry.is_there]
-    by_origin = {entry.origin: places.model_id(entry) for entry in reversed(entries)}
-    return by_origin | {str(entry.path): places.model_id(entry) for entry in entries}
+    anywhere = {("", entry.origin): places.model_id(entry) for entry in reversed(entries)}
+    return anywhere | {(str(entry.path), entry.origin): places.model_id(entry) for entry in entries}
 
 
-def _line(about: About, models: dict[str, str]) -> SheetLine:
-    model_id = models.get(about.model) or models.get(about.origin)
+def _line(about: About, models: dict[tuple[str, str], str]) -> SheetLine:
+    model_id = models.get((about.model, about.origin)) or models.get(("", about.origin))
     seconds = about.samples / about.sample_rate
     name = about.model.replace("\\", "/").rpartition("/")[2].removesuffix(MODEL_SUFFIX)
     return SheetLine(id=about.id, name=about.name, model=name, model_id=model_id, seconds=seconds, made=about.made)
