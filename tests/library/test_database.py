@@ -55,6 +55,21 @@ def test_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it(library: 
     assert shape(home() / "library.db") == shape(fresh)
 
 
+def test_of_two_pieces_of_one_file_in_an_old_library_the_later_one_has_it(library: Library, tmp_path: Path) -> None:
+    """Guards against a step that forgets which piece was put at its place last: all that were noted before would be alike."""
+    path, file = home() / "library.db", tmp_path / "b.wav"
+    in_first_schema(path)
+    file.touch()
+    with closing(sqlite3.connect(path)) as connection:
+        for number in (8, 9):
+            connection.execute(
+                f"INSERT INTO generations VALUES ({number}, '2026', NULL, 'd', 'o', ?, 's', 5, '', '{{}}', '{{}}')",
+                (str(file),),
+            )
+        connection.commit()
+    assert library.there(library.generations()) == {9}
+
+
 def test_a_step_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     """Guards against a database that is half old and half new after a crash."""
     path = tmp_path / "library.db"
