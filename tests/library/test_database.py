@@ -5,7 +5,9 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +55,21 @@ def test_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it(library: 
     assert shape(home() / "library.db") == shape(fresh)
 
 
+def test_of_two_pieces_of_one_file_in_an_old_library_the_later_one_has_it(library: Library, tmp_path: Path) -> None:
+    """Guards against a step that forgets which piece was put at its place last: all that were noted before would be alike."""
+    path, file = home() / "library.db", tmp_path / "b.wav"
+    in_first_schema(path)
+    file.touch()
+    with closing(sqlite3.connect(path)) as connection:
+        for number in (8, 9):
+            connection.execute(
+                f"INSERT INTO generations VALUES ({number}, '2026', NULL, 'd', 'o', ?, 's', 5, '', '{{}}', '{{}}')",
+                (str(file),),
+            )
+        connection.commit()
+    assert library.there(library.generations()) == {9}
+
+
 def test_a_step_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     """Guards against a database that is half old and half new after a crash."""
     path = tmp_path / "library.db"
@@ -68,7 +85,7 @@ def test_a_step_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         with database._transaction(connection):
             schema.migrate(connection, (*schema.MIGRATIONS, steps[:1]))
-        assert schema.version(connection) == 2
+        assert schema.version(connection) == len(schema.MIGRATIONS) + 1
     assert shape(path) != before
 
 
@@ -127,6 +144,27 @@ def test_a_damaged_library_is_set_aside_and_made_anew(
     assert len(told) == 1
     assert str(aside) in told[0]
     assert library.add_generations([piece()])[0].id == 21
+    assert len(told) == 1
+
+
+def test_damage_that_several_readers_notice_at_once_is_set_aside_once(tmp_path: Path) -> None:
+    """Guards against a library that is made anew for each reader in turn, and set aside as damaged when it was just mended."""
+    path, told, meeting = tmp_path / "library.db", list[str](), threading.Barrier(3)
+
+    def read(connection: sqlite3.Connection) -> str:
+        if connection.execute("SELECT count(*) FROM runs WHERE curves = '{'").fetchone()[0]:
+            meeting.wait(20)
+            raise ValueError("it makes no sense")
+        return "sound"
+
+    one = database.Database(path, lambda *_: None, told.append)
+    with closing(sqlite3.connect(path)) as connection:
+        assert one.read(read) == "sound"
+        connection.execute("INSERT INTO runs VALUES ('codec', '', '', '', '', '2026', NULL, '', '', '{}', '{}', '{')")
+        connection.commit()
+    with ThreadPoolExecutor(3) as readers:
+        assert list(readers.map(lambda _: one.read(read), range(3))) == ["sound"] * 3
+    assert len(list(tmp_path.glob("library-damaged-*.db"))) == 1
     assert len(told) == 1
 
 

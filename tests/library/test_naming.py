@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from distill.errors import LibraryError
+from distill.errors import LibraryError, SettingError
 from distill.files.home import home
 from distill.library import Library, ModelEntry
-from distill.library.naming import chosen, path_of
+from distill.library.naming import chosen, find_piece, path_of
 from distill.library.trash import restore
 
 
@@ -32,6 +32,16 @@ def test_a_name_or_its_beginning(entry: Callable[..., ModelEntry]) -> None:
     assert chosen("drums", entries) == entries[0]  # though it is also how another begins
     assert chosen("drums-", entries) == entries[1]
     assert chosen("du", entries) == entries[2]
+
+
+def test_a_path_in_the_folder_of_nobody_is_refused_in_words(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a fault of ours where a path begins with ~ and the name of no user, as a shell hands it on."""
+    with pytest.raises(SettingError, match="no user 'no-such-user'") as told:
+        find_piece(library, "~no-such-user/rain.wav")
+    assert "~/no-such-user/rain.wav" in told.value.fix
+    monkeypatch.setenv("DISTILL_HOME", "~no-such-user")
+    with pytest.raises(SettingError, match="no user 'no-such-user'"):
+        home()
 
 
 def test_what_could_be_meant_is_named(entry: Callable[..., ModelEntry]) -> None:

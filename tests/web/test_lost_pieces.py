@@ -15,6 +15,7 @@ from distill.files.home import home
 from distill.files.process import this_process
 from distill.library import GenerationRecord, Library
 from distill.runs.piece_notes import note_what_was_left
+from distill.web import places
 
 
 def test_the_page_lists_what_a_killed_process_had_written(client: Any, tiny: Path, small_corpus: Path) -> None:
@@ -49,6 +50,69 @@ def test_a_name_that_went_to_a_later_piece_is_not_the_earlier_ones(
     assert path.exists()
     assert client.delete("/api/pieces/2").json()["name"] == "tiny-0"
     assert not path.exists()
+
+
+def listed(client: Any) -> dict[int, bool]:
+    """Which pieces are on the list, and whether their files are there."""
+    return {one["id"]: one["is_there"] for one in client.get("/api/pieces").json()}
+
+
+def test_a_piece_that_takes_the_name_of_a_deleted_one_is_there(
+    client: Any, note_piece: Callable[..., str], tmp_path: Path
+) -> None:
+    """Guards against a piece that is said to be gone, and a Delete that takes it off the list and leaves its file, because a
+    later one that is in the trash had its name."""
+    note_piece(take=1)
+    note_piece(take=0)
+    client.delete("/api/pieces/2")
+    client.post("/api/pieces/1/rename", json={"name": "tiny-0"})
+    assert listed(client) == {1: True}
+    assert client.delete("/api/pieces/1").json()["name"] == "tiny-0"
+    assert list(tmp_path.glob("*.wav")) == []
+
+
+def test_a_piece_that_takes_the_name_of_a_lost_one_is_there_also_for_a_library_made_anew(
+    client: Any, note_piece: Callable[..., str], tmp_path: Path
+) -> None:
+    """Guards against a list where the later piece, whose file somebody removed, is said to be the one that has its name now."""
+    note_piece(take=1)
+    note_piece(take=0)
+    (tmp_path / "tiny-0.wav").unlink()
+    client.post("/api/pieces/1/rename", json={"name": "tiny-0"})
+    assert listed(client) == {2: False, 1: True}
+    (home() / "library.db").unlink()
+    assert listed(client) == {2: False, 1: True}
+
+
+def test_of_two_deleted_ones_of_a_name_the_one_that_comes_back_is_there(
+    client: Any, note_piece: Callable[..., str], tmp_path: Path
+) -> None:
+    """Guards against an Undo after which the piece is said to be gone, though its file is back: a later one of its name is in
+    the trash."""
+    note_piece()
+    first = client.delete("/api/pieces/1").json()
+    note_piece()
+    second = client.delete("/api/pieces/2").json()
+    client.post(f"/api/trash/{first['key']}/restore")
+    assert listed(client) == {1: True}
+    (tmp_path / "tiny-0.wav").unlink()
+    client.post(f"/api/trash/{second['key']}/restore")
+    assert listed(client) == {2: True, 1: False}
+    (home() / "library.db").unlink()
+    assert listed(client) == {2: True, 1: False}
+
+
+def test_a_lost_piece_has_neither_sound_nor_name_of_the_one_that_has_its_name(
+    client: Any, note_piece: Callable[..., str], tmp_path: Path
+) -> None:
+    """Guards against a press on Play that plays another piece, and a new name that takes another piece's file away."""
+    note_piece()
+    note_piece()
+    assert client.get("/api/sound/audio", params={"ref": "piece:2"}).status_code == 200
+    assert client.get("/api/sound/audio", params={"ref": "piece:1"}).status_code == 400
+    assert client.post("/api/pieces/1/rename", json={"name": "rain"}).status_code == 404
+    assert listed(client) == {2: True, 1: False}
+    assert places.reference_of(str(tmp_path / "tiny-0.wav")) == "piece:2"
 
 
 def test_two_that_clear_up_at_once_do_not_meet_and_a_disk_that_is_only_read_is_told() -> None:

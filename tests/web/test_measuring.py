@@ -64,11 +64,10 @@ def test_what_a_training_let_hear_of_itself_is_there_without_pytorch(client: Any
         assert client.get("/api/sound/look", params={"ref": reference}).json()["seconds"] == pytest.approx(0.8)
 
 
-def test_figures_come_with_their_units(client: Any, run: str) -> None:
-    assert client.get(f"/api/runs/{run}/measured").json()["rows"] == []
-    job = home() / "jobs" / "20260101-130000-000000-measure"
+def note_measuring(run: str, at: str = "20260101-130000", code: int = 0, **figures: Any) -> Path:
+    """A job that measured a run, and is over."""
+    job = home() / "jobs" / f"{at}-000000-measure"
     job.mkdir(parents=True)
-    figures = {"kept": 0.77, "cents": 4.21, "invented": 0.06, "movement": None, "line": 5.0, "grain": -2.5}
     told = {
         "kind": "measure",
         "title": "",
@@ -79,7 +78,25 @@ def test_figures_come_with_their_units(client: Any, run: str) -> None:
     }
     (job / "job.json").write_text(json.dumps(told))
     (job / "1.out").write_text(json.dumps({"mel": 1.1, "mel_held_out": None, "judged": {"all": figures}}))
-    (job / "ended.json").write_text(json.dumps({"codes": [0, 0], "stopped": False}))
+    (job / "ended.json").write_text(json.dumps({"codes": [0, code], "stopped": False}))
+    return job
+
+
+def test_what_was_measured_stays_after_many_other_jobs(client: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against the figures of a run that are gone once two hundred pieces were made."""
+    older, newest = note_measuring(run), note_measuring(run, "20260102-130000")
+    failed = note_measuring(run, "20260103-130000", code=1)
+    of_another = note_measuring("another", "20250101-130000")
+    monkeypatch.setattr(jobs, "MOST_KEPT", 0)
+    jobs._tidy()
+    assert client.get(f"/api/runs/{run}/measured").json()["rows"]
+    there = [job.exists() for job in (older, newest, failed, of_another)]
+    assert there == [False, True, False, True]
+
+
+def test_figures_come_with_their_units(client: Any, run: str) -> None:
+    assert client.get(f"/api/runs/{run}/measured").json()["rows"] == []
+    note_measuring(run, kept=0.77, cents=4.21, invented=0.06, movement=None, line=5.0, grain=-2.5)
     rows = {row["name"]: row["value"] for row in client.get(f"/api/runs/{run}/measured").json()["rows"]}
     assert rows == {
         "mel distance": "1.10",
@@ -139,6 +156,37 @@ def test_a_run_knows_its_model_by_its_new_name(client: Any, run: str, monkeypatc
     assert measuring[0] == "Measuring my [one]"
     assert Path(measuring[1][0]) == renamed
     assert going_on == ("Going on with my [one]", ["--resume", renamed])
+
+
+def test_a_run_whose_model_was_deleted_leaves_the_next_one_of_that_name_alone(
+    client: Any, run: str, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against Go on, Measure and Make sound that act on another model, which was trained under the name of a deleted
+    one."""
+    (home() / "runs" / run / "codec.state").write_bytes(b"as training left it")
+    (home() / "runs" / run / "reconstructions").mkdir()
+    shutil.copy(small_corpus / "take-0.wav", home() / "runs" / run / "reconstructions")
+    (old,) = client.get("/api/models").json()
+    client.delete(f"/api/models/{old['id']}")
+    codec = {"run": "small-20260102-120000", "seed": 1}
+    save_model(
+        Path(old["file"]), small_distill.small_model(small_distill.small_codec(), name="small", codec_training=codec)
+    )
+    Library(lambda _: None).note_model(Path(old["file"]))
+    begun: list[Any] = []
+
+    def start(kind: str, title: str, commands: list[list[Any]], **_: Any) -> Any:
+        begun.append(commands[0][1:3])
+        raise OutputError("It begins here.", "It is a test.")
+
+    monkeypatch.setattr(jobs, "start", start)
+    detail = client.get(f"/api/runs/{run}").json()
+    assert (detail["model_id"], detail["model"], detail["memorization_threshold"]) == (None, "small", None)
+    assert client.get(f"/api/runs/{run}/heard").json() == []
+    assert "is not there" in client.post(f"/api/runs/{run}/measure").json()["what"]
+    assert (home() / "runs" / run / "reconstructions" / "take-0.wav").exists()
+    client.post(f"/api/runs/{run}/resume", json={})
+    assert begun == [["--resume", home() / "runs" / run]]
 
 
 def test_a_model_is_deleted_and_comes_back(client: Any, run: str) -> None:

@@ -10,6 +10,8 @@ import pytest
 import soundfile
 
 from distill.errors import OutputError
+from distill.files.home import home
+from distill.library import Library, RunRecord
 from distill.web import jobs
 
 
@@ -85,6 +87,74 @@ def test_a_name_that_a_waiting_training_has_is_taken(
     waiting.is_over = True
     answer = client.post("/api/train", json={"collection": one, "minutes": 1, "name": "Café"})
     assert answer.json()["what"] == "It begins here."
+
+
+def stopped_run(tmp_path: Path, kind: str = "codec", **settings: Any) -> Path:
+    """A training that was stopped and can go on."""
+    folder = home() / "runs" / "drums-20260101-100000"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{kind}.state").write_bytes(b"as training left it")
+    record = RunRecord(
+        kind=kind,
+        model=str(tmp_path / "drums.distill"),
+        folder="/r/drums",
+        events=str(folder / f"{kind}.jsonl"),
+        started=f"2026-01-01T1{len(list(folder.glob('*.json')))}:00:00.000000+00:00",
+        settings={"minutes": 8.0, **settings},
+        outcome="stopped",
+    )
+    Library(pytest.fail).save_run(record)
+    return folder
+
+
+def words_of(begun: list[Any]) -> list[str]:
+    """The commands of the job that was begun last, each in a line."""
+    return [" ".join(map(str, words)) for words in begun[-1][2]]
+
+
+def test_what_follows_a_training_that_goes_on_is_as_it_was_asked_for(
+    client: Any, begun: list[Any], tmp_path: Path
+) -> None:
+    """Guards against Go on that forgets "From scratch", the seed and the device: the prior would start from the base prior."""
+    folder = stopped_run(tmp_path, seed=7, device="cpu", from_scratch=True)
+    model = tmp_path / "drums.distill"
+    expected = [
+        f"train --resume {folder} --device cpu --json",
+        f"train-prior {model} /r/drums --minutes 4 --device cpu --seed 7 --from-scratch --json",
+        f"generate {model} --seconds 10 --count 3 --device cpu --seed 7 --out {home() / 'studio' / 'drums'} --json",
+    ]
+    client.post(f"/api/runs/{folder.name}/resume", json={})
+    assert words_of(begun) == expected
+    stopped_run(tmp_path, "refinement", device="cpu", seed=0)
+    client.post(f"/api/runs/{folder.name}/resume", json={})
+    assert words_of(begun) == expected
+
+
+def test_the_first_pieces_are_those_of_the_training_that_goes_on(
+    client: Any, begun: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against pieces as they were asked for of a later training, whose model got the same name."""
+    folder = stopped_run(tmp_path)
+
+    def job(created: str, **wanted: Any) -> Any:
+        return SimpleNamespace(about={"model": str(tmp_path / "drums.distill"), "wanted": wanted}, created=created)
+
+    before, after = "2026-01-01T09:59:59.900+00:00", "2026-02-01T00:00:00.000+00:00"
+    monkeypatch.setattr(jobs, "jobs", lambda: [job(after, seconds=99.0, count=9), job(before, seconds=4.5, count=2)])
+    client.post(f"/api/runs/{folder.name}/resume", json={})
+    assert "--seconds 4.5 --count 2" in words_of(begun)[-1]
+
+
+def test_the_seed_is_that_of_every_stage_also_with_high_quality(
+    client: Any, begun: list[Any], small_corpus: Path
+) -> None:
+    """Guards against a seed that the prior and the first pieces do not get."""
+    one = client.post("/api/collections", json={"folder": str(small_corpus)}).json()["id"]
+    for quality, count in (("standard", 1), ("high", 3)):
+        client.post("/api/train", json={"collection": one, "minutes": 8, "quality": quality, "seed": 7})
+        words = words_of(begun)
+        assert len(words) == count
+        assert all("--seed 7" in line and "--device auto" in line for line in words)
 
 
 @pytest.mark.parametrize(

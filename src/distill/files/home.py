@@ -5,8 +5,27 @@ from pathlib import Path
 
 import platformdirs
 
+from distill.errors import SettingError
+
+
+def expanded(path: Path) -> Path:
+    """The path with a ``~`` or ``~user`` at its beginning written out.
+
+    Raises:
+        SettingError: if there is no such user.
+    """
+    try:
+        return path.expanduser()
+    except (RuntimeError, ValueError) as error:  # the latter where a name holds a NUL
+        user, rest = path.parts[0][1:], str(path)[1:]
+        raise SettingError(f"There is no user '{user}'.", f"Write ~/{rest} for what is in your own folder.") from error
+
 
 def home() -> Path:
-    """The data folder: ``DISTILL_HOME`` if set, else the platform's place for user data."""
+    """The data folder: ``DISTILL_HOME`` if set, else the platform's place for user data.
+
+    Raises:
+        SettingError: if it is set to the folder of a user that there is not.
+    """
     chosen = os.environ.get("DISTILL_HOME")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("distill", appauthor=False))
+    return expanded(Path(chosen)) if chosen else Path(platformdirs.user_data_dir("distill", appauthor=False))

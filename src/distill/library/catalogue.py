@@ -25,6 +25,7 @@ database is rebuilt."""
 
 _LARGEST = 2**63 - 1
 """Numbers of more than 64 bits SQLite does not take."""
+_NEXT_PLACED = "SELECT COALESCE(MAX(placed), 0) + 1 FROM generations"
 
 
 class Library:
@@ -129,9 +130,10 @@ class Library:
     def there(self, generations: Iterable[GenerationRecord]) -> set[int]:
         """The numbers of those whose files are there.
 
-        A file that was lost leaves its name to a later piece, which then lies where the earlier one was.
+        A piece that was lost or deleted leaves its name to another. Of those of one name, the file is that of the piece that
+        was put there last: noted, renamed or restored.
         """
-        query = "SELECT file, MAX(id) FROM generations GROUP BY file"
+        query = "SELECT file, id FROM (SELECT file, id, MAX(placed) FROM generations GROUP BY file)"
         last = dict(self._database.read(lambda connection: connection.execute(query).fetchall()))
         return {one.id for one in generations if one.id and last.get(one.file) == one.id and Path(one.file).is_file()}
 
@@ -153,18 +155,17 @@ class Library:
         (home() / DELETED / str(number)).unlink(missing_ok=True)
 
     def move_generation(self, number: int, file: Path) -> GenerationRecord:
-        """Notes that a piece's file is ``file`` now, also for a database that is rebuilt.
+        """Notes that a piece's file is ``file`` now, and no other piece's, also for a database that is rebuilt.
 
         Raises:
             LibraryError: if there is no such piece.
         """
-        was = self.generation(number)
-        moved = replace(was, file=_text(absolute(file)))
-        if moved == was:
-            return was
+        moved = replace(self.generation(number), file=_text(absolute(file)))
 
         def note(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE generations SET file = ? WHERE id = ?", (moved.file, number))
+            connection.execute(
+                f"UPDATE generations SET file = ?, placed = ({_NEXT_PLACED}) WHERE id = ?", (moved.file, number)
+            )
             _note_in_journal([moved])
 
         self._database.write(note)
@@ -219,7 +220,9 @@ def _insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:
 
 def _insert_generation(connection: sqlite3.Connection, generation: GenerationRecord) -> int | None:
     encoded = {name: json.dumps(getattr(generation, name), default=str) for name in ("shares", "request")}
-    return _insert(connection, "generations", asdict(generation) | encoded | {"file": _text(generation.file)})
+    (placed,) = connection.execute(_NEXT_PLACED).fetchone()
+    fields = asdict(generation) | encoded | {"file": _text(generation.file), "placed": placed}
+    return _insert(connection, "generations", fields)
 
 
 def _all(
@@ -253,7 +256,9 @@ def _run(row: sqlite3.Row) -> RunRecord:
 
 
 def _generation(row: sqlite3.Row) -> GenerationRecord:
-    return GenerationRecord(**_decoded(row, "shares", "request"))
+    fields = _decoded(row, "shares", "request")
+    del fields["placed"]
+    return GenerationRecord(**fields)
 
 
 def _decoded(row: sqlite3.Row, *names: str) -> dict[str, Any]:

@@ -92,14 +92,22 @@ class Database:
 
     def _tried(self, work: Callable[[sqlite3.Connection], T], *mendable: type[Exception]) -> T:
         with self._in_words():
+            file = self._file()  # before it is opened: at any time another process may have made it anew
             try:
                 with closing(self._opened()) as connection:
                     return work(connection)
             except mendable as error:
                 if isinstance(error, sqlite3.Error) and not _is_damage(error):
                     raise
-                with closing(self._prepared(make_anew=True)) as connection:
+                with closing(self._prepared(damaged_file=file)) as connection:
                     return work(connection)
+
+    def _file(self) -> int | None:
+        """What tells the file from one that is made anew in its place; None where there is none."""
+        try:
+            return self.path.stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def _opened(self) -> sqlite3.Connection:
         connection = self._sound()
@@ -135,13 +143,18 @@ class Database:
         connection.row_factory = sqlite3.Row
         return connection
 
-    def _prepared(self, make_anew: bool = False) -> sqlite3.Connection:
-        """Makes the database, mends it or brings it up to date; one process at a time, the others find it done."""
+    def _prepared(self, damaged_file: int | None = None) -> sqlite3.Connection:
+        """Makes the database, mends it or brings it up to date; one process at a time, the others find it done.
+
+        Args:
+            damaged_file: the one of which no sense could be made.
+        """
         with self._lock():
             connection, damaged = self._sound(), None
-            if connection is not None and make_anew:
+            is_damaged = damaged_file is not None and self._file() == damaged_file
+            if connection is not None and is_damaged:
                 connection.close()
-            if connection is None or make_anew:
+            if connection is None or is_damaged:
                 damaged = self._set_aside()
                 connection = self._connected()
             try:

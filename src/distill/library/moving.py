@@ -127,7 +127,7 @@ def rename_piece(
         OutputError: if the name is not valid or taken, or the file system refuses; then all is as it was.
     """
     path = Path(piece.file)
-    if not path.is_file():
+    if piece.id not in library.there([piece]):
         raise LibraryError(
             f"The file of '{path.stem}' is gone from {path.parent}, so it cannot be renamed.",
             "Put it back, or make the piece again.",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from distill.errors import LibraryError
 from distill.files.beside import sound_of_sidecar
+from distill.files.home import expanded
 from distill.files.names import MODEL_SUFFIX, advice_on_missing, command, normalised, searchable
 from distill.files.regular import absolute
 from distill.library.catalogue import Library
@@ -77,10 +78,11 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
 
     Raises:
         LibraryError: if there is none, or more than one of that name.
+        SettingError: if it begins with the name of a user that there is not.
     """
     if given.isdecimal() and len(given) < 12:
         return library.generation(int(given))
-    path = normalised(str(absolute(Path(given).expanduser()))) if Path(given).name != given else None
+    path = normalised(str(absolute(expanded(Path(given))))) if Path(given).name != given else None
     found = [one for one in library.generations() if _is_called(Path(one.file), given, path)]
     if len(found) == 1:
         return found[0]
@@ -93,7 +95,7 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
                 f"There is no piece '{given}' in the library; one is in the trash, which was number {item.piece}.",
                 f"Put it back with: {command('distill', 'pieces', 'restore', item.key)}",
             )
-    if (sound := sound_of_sidecar(Path(given).expanduser())) is not None:
+    if (sound := sound_of_sidecar(expanded(Path(given)))) is not None:
         raise LibraryError(f"{given} describes a piece, and is not one itself.", f"Give the piece: {sound}")
     fix = "See the numbers with: distill pieces list"
     raise LibraryError(

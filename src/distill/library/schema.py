@@ -50,6 +50,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX generations_of_a_model ON generations (origin)",
     ),
+    (
+        # Grows with every piece that is noted, renamed or restored: of those of one file, the highest has it.
+        "ALTER TABLE generations ADD COLUMN placed INTEGER NOT NULL DEFAULT 0",
+        "UPDATE generations SET placed = id",
+        "CREATE INDEX generations_as_placed ON generations (placed)",
+    ),
 )
 """Each step is a list of statements. A step that was released is never changed; the next change is a new step."""
 

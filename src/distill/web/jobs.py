@@ -39,7 +39,7 @@ from distill.training import budget
 PROGRESS = "DISTILL_PROGRESS"
 """In the environment of a command: the file in which it tells how far it is."""
 MOST_KEPT = 200
-"""Jobs that are over; older ones are forgotten."""
+"""Jobs that are over; older ones are forgotten, but for those that hold the figures of a run."""
 _USUAL_SECONDS = 10.0
 """Of a piece, where a command names no length."""
 _LONGEST_START = timedelta(seconds=10)
@@ -344,8 +344,11 @@ def _all() -> list[Job]:
 
 
 def _tidy() -> None:
-    """Deletes the oldest jobs that are over; what they made stays."""
-    for old in _all()[MOST_KEPT:]:
-        if old.is_over:
+    """Deletes the oldest jobs that are over; what they made stays, and the figures that were measured last of each run."""
+    found = _all()
+    measured = [one for one in reversed(found) if one.kind == "measure" and one.state == "finished"]
+    figures = {one.about["run"]: one.id for one in measured}.values()
+    for old in found[MOST_KEPT:]:
+        if old.is_over and old.id not in figures:
             with contextlib.suppress(FileNotFoundError):  # another request clears up too
                 shutil.rmtree(old.folder)

@@ -21,9 +21,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from distill.errors import CorpusError, LibraryError, OutputError
-from distill.files.atomic import make_folder, write_json
-from distill.files.home import home
+from distill.errors import CorpusError, LibraryError
+from distill.files.atomic import write_json
+from distill.files.home import expanded, home
 from distill.files.names import advice_on_missing, free_path, stem_from
 from distill.files.regular import absolute
 from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
@@ -81,7 +81,8 @@ def collection(given: str) -> Collection:
     Raises:
         LibraryError: if there is none of that id, or its note is damaged.
     """
-    found = _read(_notes() / f"{given}.json") if re.fullmatch(r"[\w.-]+", given) else None
+    note = next((path for path in _notes().glob("*.json") if path.stem == given), None)
+    found = None if note is None else _read(note)
     if found is None:
         raise LibraryError("This folder of recordings is not known here.", "Name it again in Recordings.")
     return found
@@ -95,8 +96,9 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
 
     Raises:
         CorpusError: if there is no such folder.
+        SettingError: if it begins with the name of a user that there is not.
     """
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if not folder.is_absolute():
         raise CorpusError(f"{folder} does not say where it begins.", "Give the whole path, from / or ~ on.")
     if folder.is_file():
@@ -142,34 +144,6 @@ def forget_collection(one: Collection) -> None:
     (_notes() / f"{one.id}.json").unlink(missing_ok=True)
 
 
-def training_folder(one: Collection) -> Path:
-    """The folder to learn from: the person's own, or, where something is left out, one of links to the rest.
-
-    Raises:
-        CorpusError: if nothing is left, or the folder is gone.
-        OutputError: if the links cannot be written.
-    """
-    folder = Path(one.folder)
-    if not one.left_out:
-        return folder
-    out = set(one.left_out)
-    kept = [path for path in audio_files(folder)[0] if name_below(path, folder) not in out]
-    if not kept:
-        raise CorpusError(f"Every recording of {folder} is left out.", "Take one back in Recordings.")
-    links = home() / "selections" / f"{one.id}-{one.stamp[:8]}" / folder.name
-    for path in kept:
-        link = links / path.relative_to(folder)
-        make_folder(link.parent)
-        if not link.is_symlink():
-            try:
-                link.symlink_to(path)
-            except OSError as error:
-                raise OutputError(
-                    f"{link} cannot be made ({error.strerror}).", "Move the recordings to a folder of their own."
-                ) from error
-    return links
-
-
 def count_files(folder: Path) -> int:
     """How many files in a folder are audio, by name or by content as where it is read, and as far as can be said quickly;
     links to folders are followed as they are there."""
@@ -209,11 +183,18 @@ def _sounds_inside(path: Path, _size: int, _modified: int) -> bool:
 def stamp_of(folder: Path, left_out: list[str]) -> str:
     """A digest of the names, sizes and dates of the sounds in a folder; empty where it cannot be read."""
     try:
-        paths = audio_files(folder)[0]
-        told = [(name_below(path, folder), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        told = [(name_below(path, folder), *_size_and_date(path)) for path in audio_files(folder)[0]]
     except (CorpusError, OSError):
         return ""
     return sha256(json.dumps([told, left_out]).encode()).hexdigest()
+
+
+def _size_and_date(path: Path) -> tuple[int, int]:
+    try:
+        told = path.stat()
+    except OSError:  # a link to nothing, or gone meanwhile: no reason to see nothing of the others
+        return 0, 0
+    return told.st_size, told.st_mtime_ns
 
 
 def model_id(entry: ModelEntry) -> str:
@@ -262,9 +243,7 @@ def sound(reference: str) -> Path:
     finds: dict[str, Callable[[str], list[Path]]] = {
         "recording": _recording,
         "learned": _learned,
-        "piece": lambda number: (
-            [Path(library().generation(int(number)).file)] if number.isdecimal() and len(number) < 12 else []
-        ),
+        "piece": _piece,
         "run": _in_run,
         "upload": lambda name: [_below(uploads(), name)],
     }
@@ -282,13 +261,13 @@ def reference_of(path: str | None) -> str:
     if path is None:
         return ""
     file = Path(path)
-    if file.parent == uploads() and file.is_file():
+    if absolute(file.parent) == absolute(uploads()) and file.is_file():
         return f"upload:{file.name}"
     for one in collections():
         if file.is_relative_to(one.folder) and file.is_file():
             return f"recording:{one.id}/{file.relative_to(one.folder).as_posix()}"
-    made = next((piece for piece in library().generations() if piece.file == path), None)
-    return f"piece:{made.id}" if made is not None and file.is_file() else ""
+    made = [piece for piece in library().generations() if piece.file == path]
+    return next((f"piece:{number}" for number in library().there(made)), "")
 
 
 def uploads() -> Path:
@@ -320,6 +299,13 @@ def _learned(rest: str) -> list[Path]:
     return [sound_of_learned(entry.path, name, folders, len(trained_on))]
 
 
+def _piece(number: str) -> list[Path]:
+    if not number.isdecimal() or len(number) >= 12:
+        return []
+    one = library().generation(int(number))
+    return [Path(one.file)] if library().there([one]) else []  # its name may have gone to another piece
+
+
 def _in_run(rest: str) -> list[Path]:
     run, _, name = rest.partition("/")
     folder = run_folder(run)
@@ -334,7 +320,14 @@ def _below(folder: Path, name: str) -> Path:
         LibraryError: for a name that leads out.
     """
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or re.match(r"\w:", name):
+    if (
+        not parts
+        or name.startswith("/")
+        or ".." in parts
+        or "\\" in name
+        or "\0" in name
+        or re.match("[A-Za-z]:", name)
+    ):
         raise LibraryError(f"'{name[:100]}' is not the name of a sound.", "Choose one on the page.")
     return folder.joinpath(*parts)
 

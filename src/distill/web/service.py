@@ -7,10 +7,11 @@ Like the dashboard's server it never loads PyTorch; the workers do (``worker.py`
 """
 
 import base64
+import inspect
 import logging
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
@@ -168,7 +170,6 @@ class _Desk:
 
     async def parts(
         self,
-        held: AsyncExitStack,
         request: Request,
         do: str,
         model: str,
@@ -177,10 +178,11 @@ class _Desk:
         **words: Any,
     ) -> _Parts:
         """Has a worker do one thing whose answer is sent as it is made. What goes wrong before the first part is an error."""
+        held: AsyncExitStack = request.state.held
         worker = await held.enter_async_context(self.worker(request))
         longest = self.limits.longest_seconds
         parts = worker.parts(do, model=str(self.models[model]), longest=longest, audio_format=audio_format, **words)
-        held.callback(parts.close)
+        held.callback(_close, parts)
         said, start = dict[str, Any](), b""
         while not start:  # a part without bytes is a sign of life
             first = await anyio.to_thread.run_sync(_next, parts)
@@ -223,7 +225,7 @@ def create_service(models: Mapping[str, Path], token: str, limits: Limits | None
         responses=_WRONG,
         dependencies=[Depends(HTTPBearer(auto_error=False))],  # for the description; the gate is what holds
     )
-    app.state.pool = desk.pool
+    app.state.desk, app.state.pool = desk, desk.pool
     _add_routes(app, desk)
     add_words(app, "See /v1/openapi.json.")
     app.add_exception_handler(TooManyError, _too_many)
@@ -234,79 +236,80 @@ def create_service(models: Mapping[str, Path], token: str, limits: Limits | None
     return app
 
 
+class _Placed(APIRoute):
+    """A route that takes a place, and a folder, before it reads the body. All that is held for the request is let go when it is
+    answered; for an answer in parts, when the last has been sent."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request; the route's own function finds ``folder`` and ``held`` in the request's state."""
+        handle = super().get_route_handler()
+
+        async def placed(request: Request) -> Response:
+            desk, model = request.app.state.desk, request.path_params["model"]
+            desk.check(model)
+            async with AsyncExitStack() as held:
+                request.state.held = held
+                request.state.folder = await held.enter_async_context(desk.place(request, model))
+                answer = await handle(request)
+                if isinstance(answer, _Parts):
+                    answer.held = held.pop_all()
+                return answer
+
+        return placed
+
+
 def _add_routes(app: FastAPI, desk: _Desk) -> None:
     @app.get("/v1/models")
     def models() -> list[Served]:
         """What can be asked for."""
         return desk.served()
 
-    @app.post("/v1/models/{model}/encode", responses=_GIVES_CODES, response_class=Response, openapi_extra=_BODY)
+    placed = APIRouter(prefix="/v1/models/{model}", route_class=_Placed)
+
+    @placed.post("/encode", responses=_GIVES_CODES, response_class=Response, openapi_extra=_BODY)
     async def encode(model: Name, request: Request) -> Response:
         """An audio file of any kind that Distill reads, as codes."""
-        desk.check(model)
-        async with desk.place(request, model) as folder:
-            audio = await _body(request, folder / "sound")
-            await desk.ask(request, "encode whole", model, audio=str(audio), out=str(folder / "out.codes"))
-            return Response((folder / "out.codes").read_bytes(), media_type=_CODES)
+        audio = await _body(request, request.state.folder / "sound")
+        out = request.state.folder / "out.codes"
+        await desk.ask(request, "encode whole", model, audio=str(audio), out=str(out))
+        return Response(out.read_bytes(), media_type=_CODES)
 
-    @app.post("/v1/models/{model}/decode", responses=_GIVES_SOUND, response_class=Response, openapi_extra=_BODY)
+    @placed.post("/decode", responses=_GIVES_SOUND, response_class=Response, openapi_extra=_BODY)
     async def decode(
         model: Name, request: Request, audio_format: Annotated[AudioFormat, Query(alias="format")] = "wav"
     ) -> Response:
         """Codes as sound, exactly as long as what was encoded."""
-        desk.check(model)
+        codes = await _body(request, request.state.folder / "sound.codes")
+        return await desk.parts(request, "decode whole", model, {}, audio_format, codes=str(codes))
 
-        async def asked(held: AsyncExitStack, folder: Path) -> _Parts:
-            codes = await _body(request, folder / "sound.codes")
-            return await desk.parts(held, request, "decode whole", model, {}, audio_format, codes=str(codes))
-
-        return await _held(desk, request, model, asked)
-
-    @app.post("/v1/models/{model}/generate", responses=_GIVES_SOUND, response_class=Response)
+    @placed.post("/generate", responses=_GIVES_SOUND, response_class=Response)
     async def generate(model: Name, wanted: GenerateRequest, request: Request) -> Response:
         """New audio, as WAV in the codec's voice sent while it is drawn. The header X-Distill-Seed says with which seed it is
         made again."""
-        desk.check(model)
         seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
         if wanted.seconds > (longest := desk.limits.longest_seconds):
             raise SettingError(
                 f"{duration(wanted.seconds)} are more than the {duration(longest)} that are made at once here.",
                 "Ask for less, or several times.",
             )
+        words = {"seconds": wanted.seconds, "seed": seed, "sampling": wanted.sampling(), "voice": wanted.voice}
+        return await desk.parts(request, "draw whole", model, {"x-distill-seed": str(seed)}, wanted.format, **words)
 
-        async def asked(held: AsyncExitStack, _: Path) -> _Parts:
-            words = {"seconds": wanted.seconds, "seed": seed, "sampling": wanted.sampling(), "voice": wanted.voice}
-            told = {"x-distill-seed": str(seed)}
-            return await desk.parts(held, request, "draw whole", model, told, wanted.format, **words)
-
-        return await _held(desk, request, model, asked)
-
-    @app.post("/v1/models/{model}/edit", responses=_GIVES_CODES, response_class=Response)
+    @placed.post("/edit", responses=_GIVES_CODES, response_class=Response)
     async def edit(model: Name, asked: Editing, request: Request) -> Response:
         """Codes, changed."""
-        desk.check(model)
         operations = [vars(one) for one in asked.operations()]
-        async with desk.place(request, model) as folder:
-            codes = _unpacked(asked.codes, folder / "sound.codes")
-            others = {
-                name: str(_unpacked(text, folder / f"other-{number}.codes"))
-                for number, (name, text) in enumerate(asked.others.items())
-            }
-            out = folder / "out.codes"
-            await desk.ask(
-                request, "edit whole", model, codes=str(codes), others=others, edits=operations, out=str(out)
-            )
-            return Response(out.read_bytes(), media_type=_CODES)
+        folder: Path = request.state.folder
+        codes = _unpacked(asked.codes, folder / "sound.codes")
+        others = {
+            name: str(_unpacked(text, folder / f"other-{number}.codes"))
+            for number, (name, text) in enumerate(asked.others.items())
+        }
+        out = folder / "out.codes"
+        await desk.ask(request, "edit whole", model, codes=str(codes), others=others, edits=operations, out=str(out))
+        return Response(out.read_bytes(), media_type=_CODES)
 
-
-async def _held(
-    desk: _Desk, request: Request, model: str, asked: Callable[[AsyncExitStack, Path], Awaitable[_Parts]]
-) -> Response:
-    """An answer in parts; its place, folder and worker are held until the last has been sent, or let go if there is none."""
-    async with AsyncExitStack() as stack:
-        answer = await asked(stack, await stack.enter_async_context(desk.place(request, model)))
-        answer.held = stack.pop_all()
-        return answer
+    app.include_router(placed)
 
 
 async def _body(request: Request, path: Path) -> Path:
@@ -335,6 +338,12 @@ def _named(names: Mapping[str, str]) -> Iterator[None]:
         for path, name in names.items():
             what, fix = what.replace(path, name), fix.replace(path, name)
         raise type(error)(what, fix) from error
+
+
+def _close(parts: Generator[Message, None, None]) -> None:
+    """Has no more parts made. Where a thread is still at work on one, as when the server ends, it ends with its worker."""
+    if inspect.getgeneratorstate(parts) != inspect.GEN_RUNNING:
+        parts.close()
 
 
 def _next(parts: Iterator[Message]) -> Message | None:

@@ -198,11 +198,12 @@ def model_of(one: About) -> Path:
     Raises:
         LibraryError: if it is gone.
     """
-    if Path(one.model).is_file():
-        return Path(one.model)
-    for entry in places.library().models():
-        if entry.is_there and entry.origin == one.origin:
-            return entry.path
+    opened_with = Path(one.model)
+    alike = [entry.path for entry in places.library().models() if entry.is_there and entry.origin == one.origin]
+    if opened_with in alike or (not alike and opened_with.is_file()):  # whoever opens it sees whether it is another one
+        return opened_with
+    if alike:
+        return alike[0]
     raise LibraryError(
         f"The model that made the codes of '{one.name}' is not where it was.", "Put it back, or import it in Library."
     )

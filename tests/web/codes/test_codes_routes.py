@@ -19,7 +19,7 @@ from distill.codes import edit
 from distill.errors import SettingError
 from distill.files.home import home
 from distill.library import Library
-from distill.web import closed_sheets, sheets
+from distill.web import closed_sheets, places, sheets
 
 Json = Any
 
@@ -93,6 +93,7 @@ def test_what_the_model_keeps_can_be_opened(client: Client, model: str, sheet: J
 def test_a_file_that_is_dropped_is_opened(
     client: Client, model: str, sheet: Json, noise: Callable[..., Any], save: Any, tmp_path: Path
 ) -> None:
+    """Guards against files that nobody can reach and that stay for ever: the sheet has their codes."""
     audio = save(tmp_path / "a.wav", noise(1.0)).read_bytes()
     opened = client.put(f"/api/uploads/codes/{model}/a.wav", content=audio).json()
     assert (opened["name"], len(rows(opened["rows"])), opened["seconds"]) == ("a.wav", 47, 1.0)
@@ -102,6 +103,7 @@ def test_a_file_that_is_dropped_is_opened(
     refused = client.put(f"/api/uploads/codes/{model}/a.wav", content=b"words")
     assert refused.status_code == 400
     assert "not readable as audio" in refused.json()["what"]
+    assert list(places.uploads().iterdir()) == []
 
 
 def test_no_time_is_told_past_the_end(
@@ -397,6 +399,18 @@ def test_the_model_is_found_where_it_is_now(client: Client, sheet: Json, tiny: P
     Library(lambda _: None).note_model(moved)
     assert client.post(url, json={"first": 0, "stop": 5}).status_code == 200
     assert client.get(f"/api/codes/sheets/{sheet['id']}").json()["model_id"] is not None
+
+
+def test_the_model_is_found_by_its_new_name_also_where_another_has_the_old_one(
+    client: Client, sheet: Json, tiny: Path, model_files: Path
+) -> None:
+    """Guards against a sound that cannot be heard any more, though its model is in the library: a new one has its name."""
+    library = Library(lambda _: None)
+    moved = library.note_model(tiny.rename(tiny.with_name("renamed.distill")))
+    tiny.write_bytes((model_files / "other.distill").read_bytes())
+    library.note_model(tiny)
+    assert client.get(f"/api/codes/sheets/{sheet['id']}").json()["model_id"] == places.model_id(moved)
+    assert client.post(f"/api/codes/sheets/{sheet['id']}/sound", json={"first": 0, "stop": 5}).status_code == 200
 
 
 def test_codes_of_another_model_are_not_played(client: Client, sheet: Json, tiny: Path, model_files: Path) -> None:

@@ -1,6 +1,7 @@
 """Sounds as codes, to be edited: what can be opened, what is open, every edit, undo and redo."""
 
 import secrets
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -179,11 +180,7 @@ async def open_file(model: str, name: str, request: Request, worker: WarmWorker,
 
     entry = places.model(model)
     path = await take(request, make_folder(places.uploads()), name)
-    try:
-        return await run_in_threadpool(_opened, worker, entry, name, {"do": "encode", "audio": str(path)}, anew)
-    except Exception:
-        path.unlink(missing_ok=True)
-        raise
+    return await run_in_threadpool(_dropped, worker, entry, name, path, anew)
 
 
 @router.get("/codes/sheets/{sheet}")
@@ -269,6 +266,14 @@ def _across(one: Sheet, asked: Graft) -> Changes:
     return Changes(changes=[_change(*first), _change(*second)])
 
 
+def _dropped(worker: Worker, entry: ModelEntry, name: str, path: Path, anew: bool) -> SheetView:
+    """A file that was dropped, open; it is not needed any more then."""
+    try:
+        return _opened(worker, entry, name, {"do": "encode", "audio": str(path)}, anew)
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _opened(worker: Worker, entry: ModelEntry, name: str, asked: dict[str, Any], anew: bool) -> SheetView:
     about_model, _ = worker.ask("about", model=str(entry.path))
     said, body = worker.ask(model=str(entry.path), **asked)
@@ -280,15 +285,15 @@ def _opened(worker: Worker, entry: ModelEntry, name: str, asked: dict[str, Any],
     return _view(sheets.open_sheet(name, entry.path, entry.origin, about_model, codes, said["samples"]))
 
 
-def _models() -> dict[str, str]:
-    """How the page names the model of a path, or where it is not there, of an origin."""
+def _models() -> dict[tuple[str, str], str]:
+    """How the page names the model of a path and an origin or, with an empty path, one of that origin, wherever it is."""
     entries = [entry for entry in places.library().models() if entry.is_there]
-    by_origin = {entry.origin: places.model_id(entry) for entry in reversed(entries)}
-    return by_origin | {str(entry.path): places.model_id(entry) for entry in entries}
+    anywhere = {("", entry.origin): places.model_id(entry) for entry in reversed(entries)}
+    return anywhere | {(str(entry.path), entry.origin): places.model_id(entry) for entry in entries}
 
 
-def _line(about: About, models: dict[str, str]) -> SheetLine:
-    model_id = models.get(about.model) or models.get(about.origin)
+def _line(about: About, models: dict[tuple[str, str], str]) -> SheetLine:
+    model_id = models.get((about.model, about.origin)) or models.get(("", about.origin))
     seconds = about.samples / about.sample_rate
     name = about.model.replace("\\", "/").rpartition("/")[2].removesuffix(MODEL_SUFFIX)
     return SheetLine(id=about.id, name=about.name, model=name, model_id=model_id, seconds=seconds, made=about.made)

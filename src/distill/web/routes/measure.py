@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from distill.errors import CorpusError, LibraryError
 from distill.files.names import reconstruction_paths
 from distill.recordings.folder import audio_files, name_below
-from distill.runs.renamed import model_of
+from distill.runs.renamed import found_model
 from distill.runs.status import records_of
 from distill.training import listening
 from distill.web import jobs, places
@@ -111,8 +111,8 @@ def measure(run: str) -> JobView:
     """Measures the codec of a run on its recordings, and writes its reconstructions into the run's folder."""
     folder = places.run_folder(run)
     records = records_of(folder)
-    model = model_of(records[-1]) if records else None
-    if model is None or not model.is_file():
+    model = found_model(records[-1]) if records else None
+    if model is None:
         raise LibraryError(
             "The model of this run is not there.", "Wait until its codec is trained, or restore it from the trash."
         )
@@ -142,7 +142,7 @@ def heard(run: str) -> list[Heard]:
     records = records_of(folder)
     if not records:
         return []
-    out, recordings, path = folder / "reconstructions", Path(records[-1].folder), model_of(records[-1])
+    out, recordings, path = folder / "reconstructions", Path(records[-1].folder), found_model(records[-1])
     model = next((entry for entry in places.library().models() if entry.path == path), None)
     if model is None or not out.is_dir():
         return []

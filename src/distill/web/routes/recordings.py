@@ -7,13 +7,15 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from distill.errors import CorpusError
+from distill.errors import CorpusError, SettingError
+from distill.files.home import expanded
 from distill.files.names import new_folder, stem_from
 from distill.recordings.demo import write_demo_corpus
 from distill.recordings.folder import audio_files
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.routes.work import JobView, view
+from distill.web.selections import training_folder
 
 router = APIRouter(tags=["recordings"])
 _MOST_OFFERED = 30
@@ -119,7 +121,10 @@ def add_own(new: NewFolder) -> CollectionView:
 @router.get("/folders")
 def complete(text: str = "") -> Folders:
     """Completes the path of a folder that is being typed. Only names of folders are told, and only to this page."""
-    given = Path(text).expanduser() if text else Path.home()
+    try:
+        given = expanded(Path(text or "~"))
+    except SettingError:  # no such user, or not yet: the name is still being typed
+        return Folders(folders=[])
     if not given.is_absolute() or "\0" in text:
         return Folders(folders=[])
     above, start = (given, "") if not text or text.endswith(("/", os.sep)) else (given.parent, given.name)
@@ -157,7 +162,7 @@ def check(collection: str) -> JobView:
         return view(last)
     if not Path(one.folder).is_dir():
         raise CorpusError(f"The folder {one.folder} is gone.", "Put it back, or take it off the list.")
-    words: list[str | Path] = ["check", places.training_folder(one), "--json"]
+    words: list[str | Path] = ["check", training_folder(one), "--json"]
     for before in jobs.jobs():
         if before.kind == "check" and before.about.get("collection") == one.id and not before.is_over:
             jobs.stop(before)

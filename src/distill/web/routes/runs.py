@@ -15,7 +15,7 @@ from distill.library import RunRecord
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.runs.events import STAGES, events_file
-from distill.runs.renamed import model_of
+from distill.runs.renamed import found_model
 from distill.runs.status import RunStatus, changed, look
 from distill.training.overfitting import memorization_threshold
 from distill.web import jobs, places
@@ -175,11 +175,11 @@ def one_run(run: str) -> RunDetail:
     status = look_at(places.run_folder(run))
     active = [job for job in jobs.jobs() if not job.is_over]
     record, records = status.record, {one.kind: one for one in status.records}
-    model = None if record is None else model_of(record)
+    model = None if record is None else found_model(record)
     entry = next((entry for entry in places.library().models() if entry.path == model and entry.is_there), None)
     levels = int(records["codec"].settings.get("num_quantizers", 4)) if "codec" in records else 4
     threshold = None
-    if model is not None and model.exists():
+    if model is not None:
         try:
             threshold = memorization_threshold(read_header(model).corpus.file_count)
         except ModelFileError:  # being replaced; the next look has it
@@ -187,7 +187,7 @@ def one_run(run: str) -> RunDetail:
     is_running = status.state == "running"
     return RunDetail(
         **_run_view(status, active).model_dump(exclude={"model"}),
-        model="" if model is None else model.stem,
+        model="" if record is None else (model or Path(record.model)).stem,
         folder="" if record is None else record.folder,
         stages=[
             _stage_view(status, name, records) for name in STAGES if any(name == one.name for one in status.stages)

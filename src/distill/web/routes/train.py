@@ -1,24 +1,29 @@
 """Starting and resuming trainings from the page: each is a job (``jobs.py``) made of the command line's commands."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from distill.errors import LibraryError, OutputError, SettingError
 from distill.files.names import MODEL_SUFFIX, normalised, stem_from
+from distill.library import RunRecord
 from distill.recordings.corpus import ensure_usable
-from distill.runs.renamed import model_of
+from distill.runs.renamed import found_model
 from distill.settings import check_length
 from distill.training import budget
 from distill.web import jobs, places
 from distill.web.routes.runs import look_at
 from distill.web.routes.work import JobView, view
+from distill.web.selections import training_folder
 
 router = APIRouter(tags=["training"])
 _PRIOR_SHARE = 0.5
 """Of the codec's minutes, what a prior gets that was never begun."""
+_NOTED = ("device", "seed", "from_scratch")
+"""What a run notes of its stages that holds for those that follow, too."""
 
 
 class TrainRequest(BaseModel):
@@ -70,7 +75,7 @@ def train(wanted: TrainRequest) -> JobView:
     """Begins a training, or lets it wait in line: codec, prior and first pieces within the minutes."""
     one = places.collection(wanted.collection)
     check_length(None, wanted.minutes)
-    folder = places.training_folder(one)
+    folder = training_folder(one)
     ensure_usable(folder)
     name = _free_name(wanted.name, one.name)
     model = places.studio(name) / f"{name}{MODEL_SUFFIX}"
@@ -81,22 +86,39 @@ def train(wanted: TrainRequest) -> JobView:
 
 def _commands(wanted: TrainRequest, folder: Path, model: Path) -> list[list[str | Path]]:
     """The words after ``distill``: one command for all, or with high quality, which ``distill run`` has not, one a stage."""
-    device = ["--device", wanted.device]
-    training = [*device, *(["--from-scratch"] if wanted.from_scratch else [])]
-    codec: list[str | Path] = ["--name", model.stem, "--out", model.parent, "--seed", str(wanted.seed)]
-    codec += ["--channels", wanted.channels, *training]
+    codec: list[str | Path] = ["--name", model.stem, "--out", model.parent, *_training(wanted)]
+    codec += ["--channels", wanted.channels]
     codec += ["--rvq-levels", str(wanted.levels)] if wanted.levels else []
     codec += ["--codebook-size", str(wanted.codebook_size)] if wanted.codebook_size else []
-    pieces = ["--seconds", f"{wanted.seconds:g}", "--count", str(wanted.count)]
     if wanted.quality == "standard":
-        return [["run", folder, "--minutes", f"{wanted.minutes:g}", *codec, *pieces, "--json"]]
+        return [["run", folder, "--minutes", f"{wanted.minutes:g}", *codec, *_pieces(wanted), "--json"]]
     prior_minutes = wanted.minutes / 5
     codec_minutes = wanted.minutes - prior_minutes
     return [
         ["train", folder, "--quality", "high", "--minutes", f"{codec_minutes:g}", *codec, "--json"],
-        ["train-prior", model, folder, "--minutes", f"{prior_minutes:g}", *training, "--json"],
-        ["generate", model, *pieces, "--out", model.parent, *device, "--json"],
+        _prior(wanted, folder, model, prior_minutes),
+        _first(wanted, model, model.parent),
     ]
+
+
+def _prior(wanted: TrainRequest, folder: Path | str, model: Path, minutes: float) -> list[str | Path]:
+    return ["train-prior", model, folder, "--minutes", f"{minutes:g}", *_training(wanted), "--json"]
+
+
+def _first(wanted: TrainRequest, model: Path, out: Path) -> list[str | Path]:
+    return ["generate", model, *_pieces(wanted), *_drawing(wanted), "--out", out, "--json"]
+
+
+def _pieces(wanted: TrainRequest) -> list[str]:
+    return ["--seconds", f"{wanted.seconds:g}", "--count", str(wanted.count)]
+
+
+def _training(wanted: TrainRequest) -> list[str]:
+    return [*_drawing(wanted), *(["--from-scratch"] if wanted.from_scratch else [])]
+
+
+def _drawing(wanted: TrainRequest) -> list[str]:
+    return ["--device", wanted.device, "--seed", str(wanted.seed)]
 
 
 @router.post("/runs/{run}/resume")
@@ -108,28 +130,30 @@ def resume(run: str, further: GoOn) -> JobView:
         raise LibraryError("Nothing is known of this run that could go on.", "Train the model again.")
     if status.state == "running":
         raise LibraryError("This run is at work.", "Stop it first.")
-    model = model_of(record)
+    found = found_model(record)
     if not status.has_state:
         raise OutputError("The state of this run is not kept any more.", "Train the model again.")
-    target = model if model.exists() else status.run_folder
+    model, target = found or Path(record.model), found or status.run_folder
+    asked = _asked(status.records)
     minutes = [] if further.minutes is None else ["--minutes", f"{further.minutes:g}"]
     verb = "train-prior" if record.kind == "prior" else "train"
-    commands: list[list[str | Path]] = [[verb, "--resume", target, *minutes, "--json"]]
+    commands: list[list[str | Path]] = [[verb, "--resume", target, *minutes, "--device", asked.device, "--json"]]
     if record.kind != "prior":
         planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * _PRIOR_SHARE
-        commands.append(["train-prior", model, record.folder, "--minutes", f"{planned:g}", "--json"])
-    commands.append(["generate", model, *_first_pieces(record.model), "--out", places.studio(model.stem), "--json"])
+        commands.append(_prior(asked, record.folder, model, planned))
+    commands.append(_first(asked, model, places.studio(model.stem)))
     about = {"model": str(model), "run": run}
     return view(jobs.start("train", f"Going on with {model.stem}", commands, lane="training", about=about))
 
 
-def _first_pieces(model: str) -> list[str]:
-    """What was to be made after the training, as it was asked for here; three pieces otherwise."""
-    for job in jobs.jobs():
-        wanted = job.about.get("wanted", {})
-        if job.about.get("model") == model and {"seconds", "count"} <= wanted.keys():
-            return ["--seconds", f"{wanted['seconds']:g}", "--count", str(wanted["count"])]
-    return ["--count", "3"]
+def _asked(records: Sequence[RunRecord]) -> TrainRequest:
+    """What was asked for of a run: what its stages note of it, the first of them first, and the rest where that was here."""
+    models, began = {one.model for one in records}, min(one.started for one in records)
+    # The newest before the run began: an earlier or later model of the same name is another one.
+    before = (job.about for job in jobs.jobs() if job.created <= began and job.about.get("model") in models)
+    wanted: dict[str, Any] = next((about["wanted"] for about in before if "wanted" in about), {})
+    noted = {name: value for one in reversed(records) for name, value in one.settings.items() if name in _NOTED}
+    return TrainRequest.model_construct(**wanted | noted)
 
 
 def _free_name(asked: str, otherwise: str) -> str:

@@ -1,0 +1,78 @@
+"""The service with a stand-in for the process that makes sound: how it ends, and who gets a place."""
+
+import asyncio
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from distill.errors import DistillError
+from distill.web import pool
+from distill.web.service import Limits, create_service
+
+
+class Busy:
+    """A worker that gives signs of life and no sound, until it is closed."""
+
+    pid = 1
+
+    def __init__(self) -> None:
+        self.asked, self._is_closed = threading.Event(), threading.Event()
+
+    def parts(self, do: str, **_: Any) -> Generator[tuple[dict[str, Any], bytes], None, None]:
+        self.asked.set()
+        while not self._is_closed.wait(0.5):
+            yield {}, b""
+        raise DistillError("It ended.", "Ask again.")
+
+    def close(self, *, at_once: bool = False) -> None:
+        self._is_closed.set()
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> Busy:
+    worker = Busy()
+    monkeypatch.setattr(pool, "Worker", lambda: worker)
+    return worker
+
+
+def test_a_server_that_ends_tells_who_waits_for_the_first_part(
+    busy: Busy, running: Any, served: dict[str, Path], token: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against "generator already executing", a 500 and a traceback, where Ctrl-C meets a worker that is at work."""
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        known = {"authorization": f"Bearer {token}"}
+        asked = {"seconds": 1, "format": "flac"}
+        answers.append(httpx.post(f"{address}/v1/models/tiny/generate", json=asked, headers=known, timeout=30))
+
+    client = threading.Thread(target=ask)
+    with running(lambda _: create_service(served, token, Limits()), shutdown_s=0) as address:
+        client.start()
+        assert busy.asked.wait(10)
+    client.join()
+    assert answers[0].status_code == 503
+    assert answers[0].json()["what"] == "The server is ending."
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode", "edit", "generate"])
+def test_no_body_is_read_without_a_place(busy: Busy, served: dict[str, Path], token: str, verb: str) -> None:
+    """Guards against 18 MB that are read and parsed for each of any number of clients: what is no JSON would be told before
+    the places are asked for."""
+    app = create_service(served, token, Limits(workers=1, waiting=0))
+
+    async def ask() -> list[int]:
+        known = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=known) as asks:
+            async with app.state.pool.place():
+                taken = await asks.post(f"/v1/models/tiny/{verb}", content=b"{")
+            unknown = await asks.post(f"/v1/models/none/{verb}", content=b"{")
+        return [taken.status_code, unknown.status_code]
+
+    assert asyncio.run(ask()) == [503, 404]
