@@ -181,6 +181,13 @@ def test_a_job_that_is_just_being_started_is_not_over(tmp_path: Path) -> None:
     assert dataclasses.replace(noted, created=ahead).state == "interrupted", "the clock was set back since"
 
 
+def test_a_job_whose_end_cannot_be_read_was_interrupted(tmp_path: Path) -> None:
+    """Guards against a page that is not drawn at all, as the end of one job was cut off by a full disk."""
+    (tmp_path / "ended.json").write_bytes(b"")
+    job = jobs.Job(tmp_path, "train", "A training", "training", [["train"]], {}, "2026-01-01T00:00:00+00:00")
+    assert job.state == "interrupted"
+
+
 def test_old_jobs_are_forgotten_with_all_that_lies_in_their_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against a folder that something made there, for which no job could be started any more."""
     monkeypatch.setattr(jobs, "MOST_KEPT", 0)

@@ -30,6 +30,16 @@ def test_what_is_left_out_is_not_learned_from(named: places.Collection) -> None:
         selections.training_folder(places.leave_out(named, [f"take-{number}.wav" for number in range(6)]))
 
 
+def test_two_requests_may_select_the_same_at_once(named: places.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "File exists" for the slower of two."""
+    left = places.leave_out(named, ["take-0.wav"])
+    folder = selections.training_folder(left)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_symlink", lambda path: False)  # the other one has not made it yet
+        assert selections.training_folder(left) == folder
+    assert names(folder) == [f"take-{number}.wav" for number in range(1, 6)]
+
+
 def test_a_link_to_nothing_brings_back_nothing_that_is_left_out(tmp_path: Path) -> None:
     """Guards against a selection in which the links of all before pile up, so that what is left out is learned from."""
     for name in ("a.wav", "b.wav"):

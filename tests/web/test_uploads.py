@@ -36,6 +36,12 @@ def test_a_prompt_is_taken_and_can_be_heard(client: Any) -> None:
     assert heard.headers["content-type"] == "audio/wav"
 
 
+@pytest.mark.parametrize(("given", "kept"), [("1. First take", "1.-First-take"), ("a.b.wav", "a.b.wav")])
+def test_a_name_with_a_dot_in_it_is_kept_whole(client: Any, given: str, kept: str) -> None:
+    """Guards against "1", in place of a name with a dot and no ending that is known."""
+    assert client.put(f"/api/uploads/sounds/{given}", content=wav()).json()["name"] == kept
+
+
 def test_two_uploads_of_one_name_keep_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against the second of two that begin at once: it failed, and took the first one's file with it."""
     from distill.files import names

@@ -79,14 +79,14 @@ class Job:
     def state(self) -> str:
         """``waiting``, ``running``, ``stopping``, ``finished``, ``stopped``, ``failed`` or ``interrupted``."""
         ended = _told(self.folder / "ended.json")
+        if not ended and not self.is_alive:
+            ended = _told(self.folder / "ended.json")  # it may have ended between the two looks
+            if not ended:
+                return "waiting" if self._is_being_started else "interrupted"
         if ended:
             if ended.get("stopped"):
                 return "stopped"
             return "finished" if not any(ended["codes"]) else "failed"
-        if not self.is_alive:
-            if (self.folder / "ended.json").exists():  # it has ended between the two looks
-                return self.state
-            return "waiting" if self._is_being_started else "interrupted"
         if self.was_stopped:
             return "stopping"
         return "running" if self.running else "waiting"

@@ -42,6 +42,8 @@ def training_folder(one: Collection) -> Path:
         if not link.is_symlink():
             try:
                 link.symlink_to(path)
+            except FileExistsError:  # another request has just made it
+                continue
             except OSError as error:
                 raise OutputError(
                     f"{link} cannot be made ({error.strerror}).", "Move the recordings to a folder of their own."

@@ -110,7 +110,8 @@ async def take(request: Request, folder: Path, name: str) -> Path:
     Raises:
         OutputError: if the file system refuses.
     """
-    stem, suffix = stem_from(re.sub(r"\.[^.]*$", "", name)) or "sound", "".join(re.findall(r"\.\w{1,8}$", name))
+    suffix = "".join(re.findall(r"\.\w{1,8}$", name))
+    stem = stem_from(name.removesuffix(suffix)) or "sound"
     with reserving(folder / f"{stem}{suffix}") as path:  # removed again if the page goes away in the middle
         try:
             with written_aside(path) as aside, aside.open("wb") as file:
