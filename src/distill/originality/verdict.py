@@ -37,11 +37,12 @@ class Second:
 
     verdict: Verdict
     similarity: float
-    """Correlation of the log-mel pictures; NaN in silence."""
+    """Correlation with the passage that looks most like it, of their log-mel pictures; NaN in silence."""
     percentile: float
     """How many per cent of held-out seconds are less like their nearest passage; NaN in silence."""
     recording: str
-    """Name of the recording that holds the passage; empty in silence."""
+    """Name of the recording that holds the passage; empty in silence. Of a copy that its codes give away, the recording in which
+    they stand."""
     at_seconds: float
     """Where in that recording the passage begins."""
     semitones: float
@@ -106,9 +107,9 @@ class Originality:
 
     @property
     def nearest(self) -> Second | None:
-        """The second that is most similar to a passage."""
+        """The second that is most similar to a passage; one that was copied if there is any."""
         audible = [second for second in self.seconds if second.verdict != Verdict.SILENCE]
-        return max(audible, key=lambda second: second.similarity, default=None)
+        return max(audible, key=lambda second: (second.verdict == Verdict.COPY, second.similarity), default=None)
 
     def summary(self) -> str:
         """One line for a person."""
