@@ -4,7 +4,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import numpy as np
 import pytest
 import torch
 
@@ -32,7 +31,7 @@ def write(folder: Path) -> pieces.Piece:
     sampling = Sampling()
     take = Generation(codes[:10], 0.2, 7, sampling, RATE, voice=voice)
     request = Request("audio", sampling, seconds=0.2, edit_list=True)
-    return pieces._written(model, folder, request, take, Originality((), (), 0.0, np.nan))
+    return pieces._written(model, folder, request, take, Originality((), ()))
 
 
 def test_all_of_a_piece_is_written(tmp_path: Path) -> None:

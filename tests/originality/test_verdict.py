@@ -27,7 +27,7 @@ def second(verdict: Verdict, similarity: float = 0.5, percentile: float = 20.0, 
 
 
 def piece(*seconds: Second) -> Originality:
-    return Originality(seconds, (), 0.0, math.nan)
+    return Originality(seconds, ())
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,6 @@ def originality(
                 "compared_seconds": len(reference.similarity),
                 "is_widened": reference.is_widened,
                 "held_out_runs": None if natural is None else dataclasses.asdict(natural),
-                "held_out_equal_windows": reference.equal_windows,
                 "recitals": [dataclasses.asdict(recital) for recital in recitals],
                 "summary": said,
             }

@@ -20,14 +20,7 @@ from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
 from distill.originality.passages import FRAMES, Nearest, Passages, pictured, spectra
 from distill.originality.reference import Picture, Reference, keep, read_kept
-from distill.originality.runs import (
-    SharedRun,
-    covering,
-    is_repeated,
-    longest_of,
-    share_of_equal_windows,
-    whole_runs,
-)
+from distill.originality.runs import SharedRun, covering, is_repeated, longest_of, whole_runs
 from distill.originality.verdict import (
     CLOSE_SIMILARITY,
     COPY_RUN_SECONDS,
@@ -39,9 +32,7 @@ from distill.originality.verdict import (
     Verdict,
     by_likeness,
 )
-from distill.recordings.windows import spread
 
-WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
 """Seconds; if fewer are held out, each training recording is also compared with all others."""
 MOST_SHARED = 0.5
@@ -94,12 +85,7 @@ class OriginalityJudge:
             self._second(nearest, number, float(elsewhere[number]), _most_of(copied, number, self._frame_rate))
             for number in range(len(nearest.similarity))
         )
-        return Originality(
-            seconds,
-            tuple(self._longest(levels, found) for levels, found in runs.items()),
-            share_of_equal_windows(codes, self._codes, round(WINDOW_SECONDS * self._frame_rate)),
-            self.reference.equal_windows,
-        )
+        return Originality(seconds, tuple(self._longest(levels, found) for levels, found in runs.items()))
 
     def percentile(self, similarity: float) -> float:
         """Percentage of held-out seconds that are less similar to their nearest passage; NaN if there are none."""
@@ -189,13 +175,7 @@ class OriginalityJudge:
         is_cleaned = len(table) - len(left) <= MOST_SHARED * len(table)
         similarity = (left if is_cleaned or _audible_seconds(left) >= FEWEST_LEFT else table)[:, 0]
         runs = np.sort((left if is_cleaned else table)[:, 2:], axis=0).T
-        window = round(WINDOW_SECONDS * self._frame_rate)
-        # Each position is compared with each of the corpus, so of hours only beginnings are, of recordings from all over it.
-        some = spread([source.codes for source in held_out], int(MOST_REFERENCES / WINDOW_SECONDS))
-        most = round(max(WINDOW_SECONDS, _each(len(some))) * self._frame_rate)
-        windows = [share_of_equal_windows(codes[:most], self._codes, window) for codes in some]
-        equal = float(np.mean(windows)) if windows else math.nan
-        return Reference(np.sort(similarity[~np.isnan(similarity)]), tuple(runs), equal, is_widened)
+        return Reference(np.sort(similarity[~np.isnan(similarity)]), tuple(runs), is_widened)
 
     def _compared(self, begun: "_Begun", take: int | None) -> np.ndarray:
         """For every second of a recording's beginning, compared with all takes but its own: similarity to the nearest passage

@@ -41,8 +41,8 @@ class Second:
     percentile: float
     """How many per cent of held-out seconds are less like their nearest passage; NaN in silence."""
     recording: str
-    """Name of the recording that holds the passage; empty in silence. Of a copy that its codes give away, the recording in which
-    they stand."""
+    """Name of the recording that holds the passage; empty in silence. For a copy that its codes give away, of the one that
+    holds these."""
     at_seconds: float
     """Where in that recording the passage begins."""
     semitones: float
@@ -87,10 +87,6 @@ class Originality:
     seconds: tuple[Second, ...]
     runs: tuple[LongestRun, ...]
     """The longest runs, by the first level of codes and by the first two."""
-    equal_windows: float
-    """Share of five-second windows of which four fifths of the coarse codes occur, in step, in one recording."""
-    held_out_equal_windows: float
-    """The same for held-out recordings; NaN where there are none."""
 
     def share(self, verdict: Verdict) -> float:
         """Share of the seconds with this verdict, silence left out."""
