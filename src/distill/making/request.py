@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from distill.files.names import readable
 from distill.files.regular import absolute
 from distill.making.drawing import Sampling
 from distill.making.voices import Choice, VoiceSettings
@@ -55,7 +56,7 @@ class Request:
     def words(self) -> str:
         """What it is, for people."""
         if self.kind == "infill" and self.given is not None:
-            return f"{self.begin:g} to {self.end:g} s of {self.given.name} replaced"
+            return f"{self.begin:g} to {self.end:g} s of {readable(self.given.name)} replaced"
         return "loop" if self.kind == "loop" else "new audio"
 
     def in_voice(self, settings: VoiceSettings) -> "Request":
