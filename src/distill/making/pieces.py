@@ -304,13 +304,13 @@ def _made_of(model: Model, take: Take) -> tuple[Quote, ...]:
     """The grains that are heard in a take, where the recordings' voice renders it."""
     match take:
         case loops.Loop(piece=piece):
-            voice, codes, skip, samples, at = piece.voice, piece.codes, take.start, take.samples, 0
+            voice, codes, gain, skip, samples, at = piece.voice, piece.codes, piece.gain, take.start, take.samples, 0
         case Infill():
-            voice, codes, at = take.voice, take.codes, take.start
+            voice, codes, gain, at = take.voice, take.codes, take.gain, take.start
             skip, samples = take.start - take.first, take.stop - take.start
         case _:
-            voice, codes, skip, at = take.voice, take.codes, take.lead * model.codec.hop, 0
+            voice, codes, gain, skip, at = take.voice, take.codes, take.gain, take.lead * model.codec.hop, 0
             samples = round(take.seconds * take.sample_rate)
     if not isinstance(voice, RecordingsVoice):
         return ()
-    return quotes(voice.placed(codes), voice.bank.stretches, model.codec.sample_rate, skip, samples, at)
+    return quotes(voice.placed(codes), voice.bank.stretches, model.codec.sample_rate, skip, samples, at, gain)
