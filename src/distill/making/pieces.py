@@ -103,7 +103,7 @@ def make(
     tell = callback or ignore
     voice = voice_of(model, request.voice_settings, tell, _replaced(request, given_digest))
     # What is noted is the voice that renders them, so that it can be made again.
-    request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
+    request = request.rendered_by(Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, tell)
     judged = _judged(model, draw, range(seed, seed + count), max_similarity, tell)
     pieces: list[Piece] = []

@@ -70,6 +70,12 @@ class Request:
             edit_list=settings.edit_list,
         )
 
+    def rendered_by(self, voice: Choice) -> "Request":
+        """The same in the voice that came of it, to be made again; the codec's uses no recordings and has no grains to list."""
+        if voice == Choice.CODEC:
+            return replace(self, voice=voice, recordings=None, edit_list=False)
+        return replace(self, voice=voice)
+
     def noted(self, given_digest: str | None, first_seed: int, count: int) -> dict[str, Any]:
         """The request as the library keeps it, with the seeds that were drawn together and what identifies its input."""
         asked: dict[str, Any] = TypeAdapter(Request).dump_python(self, mode="json")
