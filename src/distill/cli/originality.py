@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _WHAT = (
     "A match is a run of equal codes. With any recording, the first two levels are compared; with what really follows the "
-    "beginning, the first level (coarse) and all levels. A match of a second or more with any recording counts as reciting."
+    "beginning, the first level (coarse) and all levels. A match of a second or more with any recording counts as reciting, "
+    "unless the recordings themselves repeat it, as silence."
 )
 
 

@@ -59,7 +59,7 @@ class OriginalityJudge:
         self._frame_rate = model.codec.frame_rate
         self._trained = model.trained_on
         self._codes = [source.codes for source in self._trained]
-        self._takes = _takes(self._trained)
+        self._takes = takes_of(self._trained)
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
         self.reference: Reference
         """How similar recordings of this corpus are to each other."""
@@ -244,7 +244,7 @@ def _audible_seconds(rows: np.ndarray) -> int:
     return int(np.count_nonzero(~np.isnan(rows[:, 0])))
 
 
-def _takes(sources: Sequence[Source]) -> list[int]:
+def takes_of(sources: Sequence[Source]) -> list[int]:
     """A number for each source, which near-copies and sources of equal codes share."""
     numbers: dict[object, int] = {}
     takes = []
