@@ -55,8 +55,8 @@ def extract(
 ) -> tuple[Recital, ...]:
     """Prompts the prior with beginnings of up to eight recordings, and with nothing, greedily and by sampling.
 
-    What follows keeps to the limits of new audio. A prompt of nothing is the first position alone, as new audio begins. A recording is used only if a second or more of it
-    follows the prompt.
+    What follows keeps to the limits of new audio. A prompt of nothing is the first position alone, as new audio begins. A
+    recording is used only if a second or more of it follows the prompt.
 
     Raises:
         MissingPriorError: if the model has no prior.
