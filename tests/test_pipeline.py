@@ -130,7 +130,7 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
         measured.append(model)
         return model.with_header(voices={"nearer": "codec"})
 
-    monkeypatch.setattr(remeasured, "with_measures", measure)
+    monkeypatch.setattr(remeasured, "with_measures_of_decoder", measure)
 
     def refined(**changes: object) -> tuple[str, list[str]]:
         save_model(path, trained.with_header(**changes, digest=None))

@@ -12,7 +12,9 @@ import pytest
 
 from distill.errors import OutputError
 from distill.files.home import home
+from distill.making.tolls import with_tolls
 from distill.models import Model, load_model, save_model
+from distill.models.header import BANDS
 from distill.training.metrics import PriorEpochMetrics
 
 Distill = Callable[..., Any]
@@ -172,6 +174,45 @@ def test_a_model_that_has_changed_is_refused(distill: Distill, tiny: Path, make_
         "tiny.distill has been trained further", str(digest)[:12], "copy"
     )
     assert not Path("again").exists()
+
+
+MEASURED: dict[str, Callable[[Model], Model]] = {
+    "the bands": lambda model: model.with_header(bands=[[0.1] * BANDS] * (model.header.codec.vector_size + 1)),
+    "the beat": lambda model: model.with_header(beat_strength=0.5),
+    "what is heard before": lambda model: model.with_header(heard_before=7),
+    "the range of levels": lambda model: model.with_header(loudness=(-40.0, -30.0, -20.0)),
+    "the lean": lambda model: model.with_header(loudness_lean=0.01),
+    "the balance": lambda model: model.with_header(balance=(0.1,) * 32),
+    "what a join costs": lambda model: model.with_header(voices={"join_cost": 0.1}),
+    "what grains cost": lambda model: with_tolls(model, [(1.0,)] * 3),
+}
+
+
+@pytest.mark.parametrize("measured", MEASURED.values(), ids=list(MEASURED))
+def test_a_model_that_was_measured_since_is_refused(
+    measured: Callable[[Model], Model], distill: Distill, tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against other sound from the same weights, blamed on another PyTorch: a training's last measures decide too."""
+    number = distill("generate", tiny, "--seconds", 0.5, "--json").json["ids"][0]
+    before = shutil.copy(tiny, tmp_path / "before.distill")
+    model = load_model(tiny)
+    save_model(tiny, model.with_header(voices={"nearer": "recordings", "codec_frechet": 1.0}, name="other"))
+    assert distill("regenerate", number, "--json").json["identical"], "figures and names decide nothing"
+    save_model(tiny, measured(model))
+    assert load_model(tiny).header.digest == model.header.digest
+    distill("regenerate", number, "--out", "again").refused("tiny.distill has been trained further", "copy")
+    assert not Path("again").exists()
+    assert distill("models", "import", before).code == 0
+    assert distill("regenerate", number, "--json").json["identical"], "the copy is told from what has become of it"
+
+
+def test_of_a_piece_whose_note_is_older_only_the_weights_are_compared(distill: Distill, tiny: Path) -> None:
+    """Guards against pieces of earlier versions that could not be made again any more."""
+    number = distill("generate", tiny, "--seconds", 0.5, "--json").json["ids"][0]
+    with closing(sqlite3.connect(home() / "library.db")) as library, library:
+        library.execute("UPDATE generations SET request = json_remove(request, '$.measures_digest')")
+    save_model(tiny, load_model(tiny).with_header(beat_strength=0.5))
+    assert distill("regenerate", number).code == 0
 
 
 @pytest.mark.parametrize("words", [MADE["what follows a prompt"], MADE["a passage"]], ids=["prompt", "infill"])

@@ -233,6 +233,17 @@ def test_export_and_import(distill: Distill, noted: Path, tmp_path: Path) -> Non
     assert distill("generate", "tiny", "--seconds", 0.5).code == 0
 
 
+def test_a_model_that_was_measured_since_is_another(distill: Distill, tiny: Path) -> None:
+    """Guards against an import that says it is there, and leaves the one whose new audio was not measured yet."""
+    assert distill("generate", tiny, "--seconds", 0.5).code == 0
+    assert distill("models", "import", tiny).code == 0
+    assert "earlier version" not in distill("models", "info", tiny).err
+    save_model(tiny, load_model(tiny).with_header(beat_strength=0.5))
+    (model,) = distill("models", "import", tiny, "--json").json["models"]
+    assert load_model(Path(model["path"])).header.beat_strength == 0.5
+    assert "by an earlier version of the model" in distill("models", "info", tiny).err
+
+
 def test_what_is_damaged_is_not_imported(distill: Distill, tiny: Path) -> None:
     content = bytearray(tiny.read_bytes())
     content[-1] ^= 1

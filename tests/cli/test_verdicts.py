@@ -8,8 +8,9 @@ import pytest
 import soundfile
 import torch
 
+import small_distill
 from distill.evaluation.recital import extract, natural_runs
-from distill.making.drawing import Sampling
+from distill.making.drawing import Sampling, continue_codes
 from distill.models import Source, load_model
 
 Distill = Callable[..., Any]
@@ -88,6 +89,51 @@ def test_a_prior_that_recites_is_found_out(tiny: Path, monkeypatch: pytest.Monke
         assert recital.share == 1
         for runs in (recital.anywhere, recital.own_coarse, recital.own_whole):
             assert runs.longest == runs.mean == pytest.approx(5, abs=0.05)
+
+
+def test_silence_that_all_recordings_begin_with_is_not_recited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "It recites" of digital silence, which a prior holds for as long as nothing limits it. New audio is within
+    limits, and what the recordings repeat belongs to none of them."""
+    codec = small_distill.small_codec()
+    prior = small_distill.small_prior(codec.config)
+    with torch.no_grad():
+        prior.persistence_bias.fill_(30.0)
+    generator = torch.Generator().manual_seed(1)
+    known = torch.randint(1, 32, (3, 500, 4), generator=generator)
+    known[:, :80] = 0
+    sources = [Source(f"{number}.wav", 0.0, False, codes) for number, codes in enumerate(known)]
+    drawn: list[torch.Tensor] = []
+
+    def noted(*given: Any) -> torch.Tensor:
+        drawn.append(continue_codes(*given))
+        return drawn[-1]
+
+    monkeypatch.setattr("distill.evaluation.recital.continue_codes", noted)
+    monkeypatch.setattr("distill.evaluation.recital.PROMPT_SECONDS", (0.0,))
+    recitals = extract(small_distill.small_model(codec, prior, sources))
+    assert [(one.count, one.share) for one in recitals] == [(3, 0), (3, 0)]
+    assert max(one.anywhere.longest for one in recitals) < 1
+    for codes in torch.cat(drawn)[:, :, 0]:
+        held, counts = torch.unique_consecutive(codes, return_counts=True)
+        assert counts[held == 0].max() <= 80, "no longer than the recordings hold it"
+
+
+def test_a_passage_of_one_recording_is_recited_whatever_silence_is_around_it(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against letting off a copy that a longer pause stands beside; and against a pause that counts as one."""
+    model = load_model(tiny)
+    known = torch.randint(1, 32, (3, 400, 2), generator=torch.Generator().manual_seed(0))
+    known[:, :80] = known[:, 200:] = 0
+    model.sources = tuple(Source(f"{number}.wav", 0.0, False, codes) for number, codes in enumerate(known))
+    own = torch.full((234, 2), 31)
+    own[:90], own[100:160] = 0, known[1, 90:150]
+    model.sources += (Source("aside.wav", 0.0, True, own[:234]),)
+    monkeypatch.setattr("distill.evaluation.recital.continue_codes", lambda *_: own.expand(3, -1, -1))
+    recital, natural = extract(model)[0], natural_runs(model)
+    assert recital.share == 1
+    assert natural is not None
+    assert recital.anywhere.longest == natural.longest == pytest.approx(60 / 46.875)
 
 
 def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:

@@ -4,7 +4,9 @@ import dataclasses
 import itertools
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import torch
 from pydantic import TypeAdapter
 
 from distill.codes.extract import encode_blocks
+from distill.files.home import home
 from distill.formats.files import read_audio
 from distill.library import Library
 from distill.making.grains import Stretch
@@ -176,6 +179,47 @@ def test_auto_takes_the_nearer_voice(distill: Distill, spoken: Path, tiny: Path,
     assert generated(distill, spoken, "--recordings", folder, "--seconds", 1)[1]["voices"] == ["recordings"]
     assert generated(distill, spoken, "--voice", "codec", "--seconds", 1)[1]["voices"] == ["codec"]
     assert generated(distill, tiny, "--seconds", 1)[1]["voices"] == ["codec"], "nothing was compared"
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_what_came_out_in_the_codecs_voice_is_made_again(
+    distill: Distill, spoken: Path, tiny: Path, tmp_path: Path, is_older: bool
+) -> None:
+    """Guards against a piece that can never be made again, or not without a warning, as grains had been hoped for; earlier
+    versions noted that they were."""
+    _, said = generated(distill, tiny, "--recordings", tmp_path / "recordings", "--seconds", 1, "--edl")
+    assert said["voices"] == ["codec"]
+    if is_older:
+        with closing(sqlite3.connect(home() / "library.db")) as library, library:
+            hoped = json.dumps(str(tmp_path / "recordings"))
+            library.execute(
+                "UPDATE generations SET request = json_set(request, '$.edit_list', json('true'), '$.recordings', json(?))",
+                (hoped,),
+            )
+    answer = distill("regenerate", said["ids"][0])
+    assert answer.code == 0, answer.err
+    assert "Identical" in answer.err
+    assert "no effect" not in answer.err
+
+
+def test_without_any_recording_a_piece_of_grains_is_not_made_again(
+    distill: Distill, spoken: Path, tmp_path: Path
+) -> None:
+    """Guards against the advice of an option that regenerate does not have."""
+    _, said = generated(distill, spoken, "--recordings", tmp_path / "recordings", "--seconds", 1)
+    shutil.rmtree(tmp_path / "recordings")
+    shutil.rmtree(cache_folder())
+    distill("regenerate", said["ids"][0]).refused("--recordings FOLDER, or make new audio with --voice codec.")
+
+
+def test_other_recordings_at_hand_are_said_to_make_other_sound(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    """Guards against blaming the arithmetic for a piece that has to do with fewer recordings."""
+    _, said = generated(distill, spoken, "--recordings", tmp_path / "recordings", "--seconds", 4)
+    (tmp_path / "recordings" / "take-0.wav").unlink()
+    shutil.rmtree(cache_folder())
+    answer = distill("regenerate", said["ids"][0])
+    assert "take-0.wav is gone or changed" in answer.err
+    assert "Some samples differ: other recordings" in answer.err
 
 
 def test_recordings_are_found_by_what_is_in_them(distill: Distill, spoken: Path, tmp_path: Path) -> None:

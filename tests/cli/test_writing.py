@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -273,6 +274,18 @@ def test_a_folder_whose_name_is_no_text(form: str, distill: Distill, tiny: Path,
     assert answer.code == 0, answer.err
     assert [path.suffix for path in out.iterdir()] == [f".{form}"]
     assert "its name is not valid text" in answer.err
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3"])
+def test_a_passage_of_a_recording_whose_name_is_no_text(
+    form: str, distill: Distill, tiny: Path, tmp_path: Path, noise: Callable[..., np.ndarray], save: Callable[..., Path]
+) -> None:
+    """Guards against a traceback after the passage was drawn: the tags of the new file name the recording."""
+    take = save(tmp_path / "take.wav", noise(1.0)).rename(tmp_path / os.fsdecode(b"caf\xe9.wav"))
+    answer = distill("generate", tiny, "--infill", take, "--from", 0.3, "--to", 0.5, "--format", form, "--json")
+    assert answer.code == 0, answer.err
+    with soundfile.SoundFile(answer.json["audio"][0]) as file:
+        assert "0.3 to 0.5 s of caf\\xe9.wav replaced" in file.comment
 
 
 def test_out_may_be_the_current_folder(distill: Distill, small_corpus: Path, tree: Tree) -> None:

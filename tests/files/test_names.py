@@ -67,7 +67,7 @@ def test_a_name_with_or_without_suffix(name: str, tmp_path: Path) -> None:
 def test_a_name_is_held_until_its_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "mine.distill"
     with claimed(path):
-        with claimed(tmp_path / "other.distill"):
+        with claimed(tmp_path / "other.distill"), claimed(tmp_path / os.fsdecode(b"caf\xe9.distill")):
             pass
         with pytest.raises(OutputError, match=r"Another run is writing .*mine\.distill"), claimed(path):
             pytest.fail("two writers")

@@ -42,6 +42,16 @@ def test_all_that_is_about_a_piece_goes_with_it(library: Library, noted: Generat
     assert {path.name for path in tmp_path.iterdir()} == {"a-0.wav", "a-0.json", "a-0.rpp", "a-0-2.json"}
 
 
+def test_a_list_with_a_name_that_is_no_text_goes_with_it(
+    library: Library, noted: GenerationRecord, tmp_path: Path
+) -> None:
+    """Guards against a traceback on what JSON can hold and UTF-8 cannot: half a letter, as an old disk's name is read."""
+    told = {"format": "distill-grains", "piece": "a-0.wav", "about": "caf\udce9.wav"}
+    (tmp_path / "a-0.json").write_text(json.dumps(told))
+    rename_piece(library, noted, "rain")
+    assert json.loads((tmp_path / "rain.json").read_text("utf-8")) == told | {"piece": "rain.wav"}
+
+
 def test_a_library_that_is_made_anew_knows_the_new_name(library: Library, noted: GenerationRecord) -> None:
     rename_piece(library, noted, "rain")
     (home() / "library.db").unlink()

@@ -133,7 +133,7 @@ def test_the_strength_is_what_the_prior_needs(
 ) -> None:
     """Guards against one strength for all: it gave textures more of a beat than they have, and took likeness from them.
     And against one that is judged in codes: there the beat of twelve clips was whole, to be heard was half of it."""
-    spoken = []
+    spoken: list[torch.Tensor] = []
 
     def speak(_codec: ConvVQVAE, codes: torch.Tensor, _device: torch.device) -> list[np.ndarray]:
         spoken.append(codes)
@@ -142,9 +142,14 @@ def test_the_strength_is_what_the_prior_needs(
     monkeypatch.setattr(strength, "decode_chunks", speak)
     passages = [sounding(heard(source.codes)) for source in model.sources]
     # The file's own strength has no part in it.
-    unheld = model.with_header(beat_strength=0.0)
-    assert measured_strength(unheld, passages) >= 1
-    assert spoken
+    unheld = model.with_header(beat_strength=0.0, loudness=(-60.0, -30.0, 0.0))
+    firmness = measured_strength(unheld, passages)
+    assert firmness >= 1
+    drawn, spoken[:] = spoken[:], []
+    # Nor have the balance and the lean, which are measured after it.
+    tilted = unheld.with_header(balance=(0.0,) * LOUD + (5.0,), loudness_lean=0.5)
+    assert measured_strength(tilted, passages) == firmness
+    assert all(torch.equal(*pair) for pair in zip(drawn, spoken, strict=True))
     # Where the recordings, as they sound, have no beat there is none to keep.
     even = [sounding(heard(torch.zeros_like(source.codes))) for source in model.sources]
     assert measured_strength(model, even) == 0

@@ -1,18 +1,23 @@
 """The last seconds of a prior's training: the weights that sound nearest are used, and what was found is said."""
 
 import dataclasses
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 
 import small_distill
+from distill.evaluation import remeasured
+from distill.evaluation.remeasured import remeasured_and_saved
 from distill.making import closing, nearness
 from distill.making.balance import Balance
 from distill.making.lean import Leaning
 from distill.making.nearness import FEWEST_WINDOWS, Compared, Nearness, Reference, noted
 from distill.making.tolls import Tolls
-from distill.models.model_file import Model, Source
+from distill.models.model_file import Model, Source, load_model
+from distill.recordings.corpus import Corpus
 from distill.training.budget import Closing
 from distill.training.candidates import Candidate
 from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
@@ -109,6 +114,46 @@ def test_what_was_found_of_the_voices_is_kept_and_said(
     evenly, nearer = [one.text for one in told if isinstance(one, Notice)][-2:]
     assert "41 % evenly; now that" in evenly
     assert "New audio will be in the recordings' voice" in nearer
+
+
+def test_after_a_second_stage_only_what_the_decoder_decides_is_measured(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Guards against a balance, a lean and tolls that are measured of codes, which a decoder does not change, while those of
+    before are at work."""
+    for name in ("measured_balance", "measured_lean"):
+        monkeypatch.setattr(closing, name, lambda *_: pytest.fail("codes are as they were"))
+    monkeypatch.setattr(nearness, "measured_tolls", lambda *_: pytest.fail("codes are as they were"))
+    figures = noted(Nearness(1.0, 0.1, 2.0, 0.2, 0.1, 0.3), Nearness(2.0, 0.1, 3.0, 0.2, 0.1, 0.3), 12.0)
+    monkeypatch.setattr(
+        nearness, "compared", lambda model, *_, evens: Compared(figures, Tolls.of(model)) if not evens else None
+    )
+    monkeypatch.setattr(remeasured, "own_split", lambda *_: SimpleNamespace(train=[]))
+    source = Source("a.wav", 0.0, False, torch.zeros(3, 4, dtype=torch.int64), tolls=(0.5,))
+    before = dataclasses.replace(small_model, sources=(source,)).with_header(
+        balance=(0.1,) * 32,
+        loudness_lean=0.02,
+        beat_strength=1.0,
+        voices={"nearer": "recordings", "join_cost": 4.0},
+        prior_training={"corpus_fingerprint": "0" * 64},
+    )
+    told: list[TrainingEvent] = []
+    corpus = cast(Corpus, SimpleNamespace(fingerprint="0" * 64))
+    now, is_measured = remeasured_and_saved(before, tmp_path / "m.distill", corpus, told.append, lambda: False)
+    assert is_measured
+    assert (now.header.balance, now.header.loudness_lean) == (before.header.balance, 0.02)
+    assert [one.tolls for one in now.trained_on] == [(0.5,)]
+    assert now.header.beat_strength == 1.5
+    assert now.header.voices == figures
+    assert len([one for one in told if isinstance(one, Notice)]) == 2, (
+        "the beat and the voices are told, and nothing else"
+    )
+    assert (
+        load_model(tmp_path / "m.distill").header.measures_digest
+        == now.header.model_copy(update={"sources": tuple(one.record for one in now.sources)}).measures_digest
+    )
+    undone = remeasured_and_saved(before, tmp_path / "m.distill", corpus, told.append, lambda: True)[1]
+    assert not undone
 
 
 def test_a_short_training_leaves_out_what_evens_new_audio(

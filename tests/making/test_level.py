@@ -53,6 +53,14 @@ def test_how_loud_the_loudest_part_is() -> None:
     assert loudest_part(audio[:, :0], rate) == 0
 
 
+@pytest.mark.parametrize("seconds", [1.6, 9.5, 10.0])
+def test_the_end_may_be_the_loudest_part(seconds: float) -> None:
+    """Guards against a last chord that is not looked at: what follows it would be inaudible."""
+    audio = np.full((1, round(1000 * seconds)), 0.001, np.float32)
+    audio[:, -900:] = 0.4
+    assert loudest_part(audio, 1000) == pytest.approx(0.4 * (900 / 1500) ** 0.5, rel=1e-3)
+
+
 @pytest.mark.parametrize(("recordings", "given"), [(0.1, 0.0), (0.0, 0.1), (0.0, 0.0)])
 def test_silence_has_no_level_to_meet(recordings: float, given: float) -> None:
     """Guards against a division by nothing, and against a piece of silence after a prompt that ends in silence."""

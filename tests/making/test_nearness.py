@@ -207,11 +207,12 @@ def test_excerpts_are_from_all_over_the_recordings() -> None:
     ("codec", "of_tolls", "nearer"),
     [(1.0, 0, "codec"), (2.0, 0, "codec"), (3.0, 0, "recordings"), (1.9, -0.5, "recordings"), (2.1, 0.5, "codec")],
 )
+@pytest.mark.parametrize("evens", [True, False])
 def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
-    monkeypatch: pytest.MonkeyPatch, codec: float, of_tolls: float, nearer: str, best: float
+    monkeypatch: pytest.MonkeyPatch, codec: float, of_tolls: float, nearer: str, best: float, evens: bool
 ) -> None:
     """Guards against the other one, against joins that are not those that were heard to come nearest, and against a voice
-    that is judged without the tolls with which it will be heard."""
+    that is judged without the tolls with which it will be heard, measured now or before."""
     by_cost = {cost: 2.0 + (cost != best) for cost in JOIN_COSTS}
 
     @dataclasses.dataclass(frozen=True)
@@ -236,18 +237,18 @@ def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
     monkeypatch.setattr(nearness, "generate", lambda *_: [Piece()] * nearness.PIECES)
     recording = noise(1, 0)
     codes = torch.arange(94).view(47, 2) % 16
-    source = Source("a.wav", 0.0, False, codes)
+    tolls = Tolls(((0.5,),) if of_tolls else (), 0.5, 0.6)
+    source = Source("a.wav", 0.0, False, codes, tolls=(0.5,) if of_tolls and not evens else ())
     passage = SimpleNamespace(
         recording=SimpleNamespace(audio=recording), start=0, samples=RATE, read=lambda start, stop, _: recording
     )
     quantizer = SimpleNamespace(codebooks=torch.randn(2, 16, 4, generator=torch.Generator().manual_seed(0)))
     spoken = SimpleNamespace(quantizer=quantizer, channels=1, sample_rate=RATE, hop=1024, frame_rate=FRAME_RATE)
     model = cast(Model, SimpleNamespace(codec=spoken, trained_on=(source,), header=SimpleNamespace(bands=())))
-    tolls = Tolls(((0.5,),) if of_tolls else (), 0.5, 0.6)
-    monkeypatch.setattr(nearness, "measured_tolls", lambda model, bank, join_cost: tolls)
-    both = compared(model, cast(list[Passage], [passage]), cast(Reference, Told()))
+    monkeypatch.setattr(nearness, "measured_tolls", lambda *_: tolls if evens else pytest.fail("they are kept"))
+    both = compared(model, cast(list[Passage], [passage]), cast(Reference, Told()), evens=evens)
     assert both is not None
-    assert both.tolls is tolls
+    assert both.tolls.of_stretches == tolls.of_stretches
     found = both.figures
     assert (found["nearer"], found["join_cost"]) == (nearer, best)
     assert found["codec_frechet"] == pytest.approx(math.exp(codec), abs=0.01)

@@ -1,6 +1,5 @@
 """Takes that are drawn again: which seeds are tried, and which take is kept."""
 
-import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -10,7 +9,7 @@ from distill.originality.verdict import Originality, Second, Verdict
 
 def ranked(percentile: float) -> Originality:
     """A piece whose one second has that rank."""
-    return Originality((Second(Verdict.ORIGINAL, 0.5, percentile, "a.wav", 0.0, 0.0, 1.0),), (), 0.0, math.nan)
+    return Originality((Second(Verdict.ORIGINAL, 0.5, percentile, "a.wav", 0.0, 0.0, 1.0),), ())
 
 
 def drawn(

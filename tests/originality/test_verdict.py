@@ -1,6 +1,7 @@
 """What is said of a whole piece, from what is known of its seconds."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -26,7 +27,7 @@ def second(verdict: Verdict, similarity: float = 0.5, percentile: float = 20.0, 
 
 
 def piece(*seconds: Second) -> Originality:
-    return Originality(seconds, (), 0.0, math.nan)
+    return Originality(seconds, ())
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,13 @@ def test_the_summary_names_the_nearest_second_and_what_there_is() -> None:
     heard = piece(second(COPY, 0.97, 100.0), *[second(ORIGINAL, 0.3)] * 3)
     assert heard.summary() == "75 % original, 25 % copy; nearest a.wav at 12.3 s (similarity 0.97)"
     assert heard.percentile == 100
+
+
+def test_the_summary_names_what_was_copied() -> None:
+    """Guards against naming a recording that another second merely resembles: a copy that its codes give away may look less
+    like its source than that does."""
+    copied = replace(second(COPY, 0.7, 50.0), recording="copied.wav")
+    assert "; nearest copied.wav at 12.3 s (similarity 0.70)" in piece(second(ORIGINAL, 0.9), copied).summary()
 
 
 def test_a_verdict_begins_exactly_at_its_bounds() -> None:

@@ -351,7 +351,7 @@ def test_a_sound_without_samples_is_named_not_dropped(tmp_path: Path) -> None:
 def test_what_is_said_of_a_piece_is_said_once_and_in_a_line_of_its_own(tmp_path: Path) -> None:
     """Guards against "Copy made of 24 grains", keys and words in one line, and a file's name under the same name."""
     second = Second(Said.ORIGINAL, 0.5, 10.0, "a.wav", 1.0, 0.0, 1.0)
-    found, summary = Originality((second,), (), 0.0, math.nan), "made of 24 grains of a.wav"
+    found, summary = Originality((second,), ()), "made of 24 grains of a.wav"
     pieces = [
         NewAudio("new-0.wav", tmp_path / folder / "new-0.wav", tone(1.0), 0, "", found, summary)
         for folder in (".", "new")
@@ -473,7 +473,7 @@ def test_where_new_audio_came_from_is_told_without_colour(tmp_path: Path) -> Non
         Second(Said.COPY, 0.99, 100.0, HOSTILE, 3.25, 0.0, 1.0),
         Second(Said.SILENCE, math.nan, math.nan, "", 0.0, 0.0, 1.0),
     )
-    piece = NewAudio("new", None, tone(3.5), 7, "", Originality(seconds, (), 0.0, math.nan))
+    piece = NewAudio("new", None, tone(3.5), 7, "", Originality(seconds, ()))
     page = Page(write_report(tmp_path / "r.html", replace(FULL, new_audio=[piece])))
     assert not page.mismatched
     assert len(page.all("script")) == 1

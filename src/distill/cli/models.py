@@ -78,8 +78,11 @@ def search(
 @options.verb
 def info(model: Name, as_json: options.JsonOption = False) -> None:
     """Show a model's history: its trainings with settings and outcome, and what was made with it."""
+    from distill.models.header import read_header
+
     library = _library()
     entry = _entry(library, model, only_looks=True)
+    header = read_header(entry.path)
     runs, generations = library.runs(entry.origin), library.generations(entry.origin)
     if as_json:
         print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
@@ -105,7 +108,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
     note()
     note("Made with it", "bold")
     for generation in generations[-SHOWN_GENERATIONS:]:
-        is_same = "" if generation.digest == entry.digest else "; by an earlier version of the model"
+        is_same = "" if generation.is_by(header) else "; by an earlier version of the model"
         place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{is_same}")
         note(f"            {visible(generation.verdict)}", "dim")
     if not generations:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _WHAT = (
     "A match is a run of equal codes. With any recording, the first two levels are compared; with what really follows the "
-    "beginning, the first level (coarse) and all levels. A match of a second or more with any recording counts as reciting."
+    "beginning, the first level (coarse) and all levels. A match of a second or more with any recording counts as reciting, "
+    "unless the recordings themselves repeat it, as silence."
 )
 
 
@@ -57,7 +58,6 @@ def originality(
                 "compared_seconds": len(reference.similarity),
                 "is_widened": reference.is_widened,
                 "held_out_runs": None if natural is None else dataclasses.asdict(natural),
-                "held_out_equal_windows": reference.equal_windows,
                 "recitals": [dataclasses.asdict(recital) for recital in recitals],
                 "summary": said,
             }

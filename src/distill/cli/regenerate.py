@@ -70,5 +70,8 @@ def regenerate(
     note(f"          {visible(made.summary())}", "dim")
     if again.is_identical:
         good("Identical, sample for sample, to what was made before")
-    else:
-        warn("Some samples differ: other versions of Distill or PyTorch, or another device, may round differently.")
+        return
+    others = "other recordings may have been at hand, or " if made.made_of else ""
+    warn(
+        f"Some samples differ: {others}other versions of Distill or PyTorch, or another device, may round differently."
+    )

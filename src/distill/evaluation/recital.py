@@ -13,7 +13,8 @@ from torch import Tensor
 
 from distill.making.drawing import Sampling, Steering, continue_codes
 from distill.models.model_file import Model
-from distill.originality.runs import longest_runs
+from distill.originality.judge import takes_of
+from distill.originality.runs import SharedRun, is_repeated, longest_runs, whole_runs
 
 PROMPT_SECONDS = (0.0, 1.0, 2.0, 5.0)
 CONTINUED_SECONDS = 5.0
@@ -40,9 +41,9 @@ class Recital:
     count: int
     """How many continuations there are; 0 where no recording is long enough for such a prompt."""
     share: float
-    """Share of the continuations that hold a second or more of a recording, by the first two levels of codes."""
+    """Share of the continuations that hold a second or more of one recording, by the first two levels of codes."""
     anywhere: RunLengths
-    """Runs shared with any recording, by the first two levels."""
+    """Runs shared with any recording, by the first two levels, but those of a second or more that the recordings repeat."""
     own_coarse: RunLengths
     """Runs shared with what really follows the prompt, by the first level."""
     own_whole: RunLengths
@@ -54,17 +55,16 @@ def extract(
 ) -> tuple[Recital, ...]:
     """Prompts the prior with beginnings of up to eight recordings, and with nothing, greedily and by sampling.
 
-    A prompt of nothing is the first position alone, as new audio begins. A recording is used only if a second or more of it
-    follows the prompt.
+    What follows keeps to the limits of new audio. A prompt of nothing is the first position alone, as new audio begins. A
+    recording is used only if a second or more of it follows the prompt.
 
     Raises:
         MissingPriorError: if the model has no prior.
     """
     prior = model.require_prior()
     rate = model.codec.frame_rate
-    sources = [source.codes for source in model.trained_on]
-    longest_first = sorted(sources, key=len, reverse=True)
-    positions = round(CONTINUED_SECONDS * rate)
+    longest_first = sorted((source.codes for source in model.trained_on), key=len, reverse=True)
+    positions, steering = round(CONTINUED_SECONDS * rate), Steering.of(model)
     found = []
     kinds = [(seconds, is_greedy) for seconds in PROMPT_SECONDS for is_greedy in (True, False)]
     for number, (seconds, is_greedy) in enumerate(kinds):
@@ -75,9 +75,9 @@ def extract(
             generators = [torch.Generator().manual_seed(seed + index) for index in range(len(asked))]
             sampling = Sampling(temperature=0.0) if is_greedy else Sampling()
             prompts = torch.stack([codes[:length] for codes in asked])
-            continued = list(continue_codes(prior, prompts, positions, sampling, generators, Steering(frame_rate=rate)))
+            continued = list(continue_codes(prior, prompts, positions, sampling, generators, steering))
         truths = [codes[length : length + positions] for codes in asked]
-        anywhere = _seconds(continued, sources, _LEVELS, rate)
+        anywhere = _anywhere(continued, model)
         coarse, whole = (
             [_seconds([codes], [truth], levels, rate)[0] for codes, truth in zip(continued, truths, strict=True)]
             for levels in (1, prior.config.num_quantizers)
@@ -92,14 +92,32 @@ def extract(
 def natural_runs(model: Model) -> RunLengths | None:
     """Runs that five seconds of held-out recordings share with the others, by the first two levels; None without any."""
     rate = model.codec.frame_rate
-    sources = [source.codes for source in model.trained_on]
     parts = [
         part
         for source in model.sources
         if source.held_out
         for part in source.codes.split(round(CONTINUED_SECONDS * rate))
     ]
-    return _lengths(_seconds(parts, sources, _LEVELS, rate)) if parts else None
+    return _lengths(_anywhere(parts, model)) if parts else None
+
+
+def _anywhere(parts: Sequence[Tensor], model: Model) -> list[float]:
+    """The longest run by two levels that each of ``parts [S, Q]`` shares with a recording, in seconds.
+
+    One of a second or more counts only if it stands in one recording alone; silence, say, belongs to none in particular.
+    """
+    rate, takes = model.codec.frame_rate, takes_of(model.trained_on)
+    sources = [source.codes for source in model.trained_on]
+
+    def counts(run: SharedRun) -> bool:
+        return run.positions < RECITED_SECONDS * rate or not is_repeated(run, sources, takes, _LEVELS)
+
+    found = _seconds(parts, sources, _LEVELS, rate)
+    for number, part in enumerate(parts):
+        if found[number] >= RECITED_SECONDS:
+            runs = filter(counts, whole_runs(part, sources, _LEVELS))
+            found[number] = max((run.positions for run in runs), default=0) / rate
+    return found
 
 
 def _seconds(parts: Sequence[Tensor], sources: Sequence[Tensor], levels: int, rate: float) -> list[float]:

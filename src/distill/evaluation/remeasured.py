@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distill.evaluation.measure import own_split
-from distill.making.closing import with_measures
+from distill.making.closing import with_measures_of_decoder
 from distill.models.header import UNMEASURED
 from distill.models.model_file import Model, save_model
 from distill.recordings.corpus import Corpus
@@ -35,7 +35,7 @@ def _measured_anew(
     if split is None or learned_from != corpus.fingerprint:
         tell(Notice("The prior learned from other recordings, so which voice is nearer to them is not measured again."))
         return model
-    measured = with_measures(model, split.train, tell, is_stopped)
+    measured = with_measures_of_decoder(model, split.train, tell, is_stopped)
     if measured is None:
         words = (
             "The second stage is trained, but which voice is nearer now has not been measured yet; going on does that."

@@ -90,6 +90,11 @@ def searchable(text: str) -> str:
     return normalised(normalised(text).casefold())
 
 
+def readable(name: str) -> str:
+    """A name as text: bytes in it that are no letters (as old disks have them) are written out as \\xff."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def stem_from(text: str) -> str:
     """A file name made from a text: letters, marks and digits of every script stay, all else becomes a hyphen; may be empty."""
     kept = "".join(
@@ -267,7 +272,7 @@ def _locked(path: Path, words: str, fix: str) -> Iterator[None]:
     """A lock on a path: a file in Distill's own folder, released when the process ends, however it ends."""
     import filelock  # a twentieth of a second that only who writes pays for
 
-    place = _own_folder("locks") / sha256(str(absolute(path)).encode()).hexdigest()[:32]
+    place = _own_folder("locks") / sha256(os.fsencode(absolute(path))).hexdigest()[:32]
     lock, holder = filelock.FileLock(place.with_suffix(".lock"), timeout=0), place.with_suffix(".txt")
     try:
         lock.acquire()

@@ -55,7 +55,8 @@ def _grains(text: str, was: str, name: str) -> str | None:
         return None
     if not isinstance(told, dict) or told.get("format") != SIDECAR_FORMAT or told.get("piece") != was:
         return None
-    return json.dumps(told | {"piece": name}, indent=1, ensure_ascii=False) + "\n"
+    listed = json.dumps(told | {"piece": name}, indent=1, ensure_ascii=False) + "\n"
+    return listed.encode("utf-8", "backslashreplace").decode()  # half a letter stays the escape that it was
 
 
 def _project(text: str, was: str, name: str) -> str | None:

@@ -44,17 +44,18 @@ def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = Fa
         OutputError: if the copy cannot be written.
     """
     if is_checked:
-        digest = read_header(source).digest
+        header = read_header(source)
     else:
         from distill.models.model_file import load_model
 
-        digest = load_model(source).header.digest
+        header = load_model(source).header
     own = home() / "models"
     if not in_place and not absolute(source).is_relative_to(absolute(own)):
-        kept = [entry for entry in library.models() if entry.digest == digest and entry.path.parent == absolute(own)]
-        there = [entry for entry in kept if entry.is_there and normalised(entry.name) == normalised(source.stem)]
-        if there:
-            return there[0]
+        kept = [entry for entry in library.models() if entry.is_there and entry.path.parent == absolute(own)]
+        for entry in kept:
+            is_alike = entry.digest == header.digest and normalised(entry.name) == normalised(source.stem)
+            if is_alike and read_header(entry.path).measures_digest == header.measures_digest:
+                return entry
         source = _copied(source, free_path(make_folder(own) / f"{source.stem}{MODEL_SUFFIX}"))
     return library.note_model(source)
 

@@ -153,8 +153,14 @@ class GenerationRecord:
     shares: dict[str, float]
     """How much of it is original, close and copy, 0 to 1."""
     request: dict[str, Any]
-    """What was asked for."""
+    """What was asked for, and what identifies all that it was made from."""
     id: int | None = None
+
+    def is_by(self, header: "Header") -> bool:
+        """Whether the model with this header made it, as far as is known: notes of earlier versions hold no digest of what had
+        been measured."""
+        measures = header.measures_digest
+        return self.digest == header.digest and self.request.get("measures_digest", measures) == measures
 
 
 def to_json(record: RunRecord | GenerationRecord) -> str:

@@ -16,6 +16,7 @@ from distill.making.drawing import Progress
 from distill.making.pieces import Piece, make_again
 from distill.making.request import Request
 from distill.making.voices import Choice
+from distill.models.header import read_header
 from distill.models.model_file import Model, load_model
 from distill.runs.piece_notes import sound_digest
 from distill.training.metrics import MetricsCallback
@@ -63,6 +64,7 @@ def regenerate(
             f"The library's entry for piece {generation.id} cannot be read.",
             "Another version of Distill wrote it; make new audio with: distill generate MODEL",
         ) from error
+    request = request.rendered_by(request.voice)  # earlier versions noted what had been hoped for
     if given is not None and request.given is None:
         raise SettingError(f"Piece {generation.id} was made from no prompt and no recording.", "Leave out --given.")
     if recordings is not None and request.voice == Choice.CODEC:
@@ -83,10 +85,11 @@ def _same_model(library: Library, generation: GenerationRecord, device: torch.de
     """The model that made the piece, wherever its file is now."""
     entries = library.models()
     for entry in (entry for entry in entries if entry.is_there and entry.digest == generation.digest):
-        return load_model(entry.path, device)
+        if generation.is_by(read_header(entry.path)):
+            return load_model(entry.path, device)
     there = Path(generation.model) if generation.model is not None else None
     for item in trashed():
-        if item.digest == generation.digest:
+        if item.digest == generation.digest and generation.is_by(read_header(item.file)):
             raise ModelFileError(
                 f"The model that made piece {generation.id} is in the trash.",
                 f"Put it back with: {command('distill', 'models', 'restore', item.key)}",

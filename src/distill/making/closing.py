@@ -95,9 +95,7 @@ def with_measures(
         model = chosen
     if is_stopped():
         return None
-    firmness = strength.measured_strength(model, passages)
-    tell(Notice(strength.in_words(firmness)))
-    model = model.with_header(beat_strength=firmness)
+    model = _with_strength(model, passages, tell)
     if is_stopped():
         return None
     if closing.evens:
@@ -118,11 +116,45 @@ def with_measures(
         model = model.with_header(loudness_lean=leaning.nats)
     if is_stopped():
         return None
-    voices = nearness.compared(model, passages, reference, evens=closing.evens)
+    return _with_voices(model, passages, reference, tell, evens=closing.evens)
+
+
+def with_measures_of_decoder(
+    model: Model, passages: Sequence[Passage], tell: MetricsCallback, is_stopped: Callable[[], bool] = lambda: False
+) -> Model | None:
+    """The model that knows how firmly to hold the beat and which voice is nearer with its decoder as it is now; both are told.
+
+    Balance, lean, and what grains cost are measured of codes, which mean the same with every decoder; they stay.
+
+    Args:
+        is_stopped: asked before each of the two, which take seconds.
+
+    Returns:
+        None if it was stopped.
+    """
+    if is_stopped():
+        return None
+    model = _with_strength(model, passages, tell)
+    if is_stopped():
+        return None
+    return _with_voices(model, passages, nearness.reference_of(model, passages), tell, evens=False)
+
+
+def _with_strength(model: Model, passages: Sequence[Passage], tell: MetricsCallback) -> Model:
+    firmness = strength.measured_strength(model, passages)
+    tell(Notice(strength.in_words(firmness)))
+    return model.with_header(beat_strength=firmness)
+
+
+def _with_voices(
+    model: Model, passages: Sequence[Passage], reference: nearness.Reference, tell: MetricsCallback, *, evens: bool
+) -> Model:
+    """The model that knows which voice is nearer and, where it ``evens``, what its grains cost."""
+    voices = nearness.compared(model, passages, reference, evens=evens)
     if voices is None:
         tell(Notice("There is too little sound to compare the two voices, so the codec's voice is used."))
         return model.with_header(voices={})
-    for sentence in (*([voices.tolls.in_words] if closing.evens else []), nearness.in_words(voices.figures)):
+    for sentence in (*([voices.tolls.in_words] if evens else []), nearness.in_words(voices.figures)):
         tell(Notice(sentence))
     return with_tolls(model, voices.tolls.of_stretches).with_header(voices=voices.figures)
 

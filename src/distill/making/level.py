@@ -66,9 +66,8 @@ def gain_to_meet(
 def loudest_part(audio: np.ndarray, rate: int) -> float:
     """The level of the loudest part of ``LISTENED_SECONDS`` of ``[C, N]``, or of all of it if it is shorter."""
     length = round(LISTENED_SECONDS * rate)
-    return max(
-        _level(audio[:, start : start + length]) for start in range(0, max(1, audio.shape[1] - length + 1), length)
-    )
+    last = max(0, audio.shape[1] - length)  # reaches into the part before it where the parts do not come out even
+    return max(_level(audio[:, start : start + length]) for start in (*range(0, last, length), last))
 
 
 def at_level(audio: np.ndarray, gain: float) -> np.ndarray:

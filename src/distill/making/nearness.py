@@ -168,7 +168,7 @@ def compared(model: Model, passages: Sequence[Passage], reference: Reference, *,
     Args:
         passages: what the model was trained on, in the order of ``model.trained_on``.
         reference: that of :func:`reference_of`.
-        evens: whether there is time to measure what grains cost.
+        evens: whether what grains cost is measured; else it is as the model has it.
     """
     codec = model.codec
     if reference.windows < FEWEST_WINDOWS:
@@ -193,7 +193,7 @@ def compared(model: Model, passages: Sequence[Passage], reference: Reference, *,
 
     by_cost = {cost: by_grains(bank, cost) for cost in JOIN_COSTS}
     join_cost = suited(by_codec, by_cost)
-    tolls = measured_tolls(model, bank, join_cost) if evens else Tolls.not_measured()
+    tolls = measured_tolls(model, bank, join_cost) if evens else Tolls.of(model)
     heard = by_grains(bank.with_tolls(tolls.of_stretches), join_cost) if tolls.of_stretches else by_cost[join_cost]
     return Compared(noted(by_codec, heard, join_cost), tolls)
 

@@ -103,7 +103,7 @@ def make(
     tell = callback or ignore
     voice = voice_of(model, request.voice_settings, tell, _replaced(request, given_digest))
     # What is noted is the voice that renders them, so that it can be made again.
-    request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
+    request = request.rendered_by(Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, tell)
     judged = _judged(model, draw, range(seed, seed + count), max_similarity, tell)
     pieces: list[Piece] = []
@@ -304,13 +304,13 @@ def _made_of(model: Model, take: Take) -> tuple[Quote, ...]:
     """The grains that are heard in a take, where the recordings' voice renders it."""
     match take:
         case loops.Loop(piece=piece):
-            voice, codes, skip, samples, at = piece.voice, piece.codes, take.start, take.samples, 0
+            voice, codes, gain, skip, samples, at = piece.voice, piece.codes, piece.gain, take.start, take.samples, 0
         case Infill():
-            voice, codes, at = take.voice, take.codes, take.start
+            voice, codes, gain, at = take.voice, take.codes, take.gain, take.start
             skip, samples = take.start - take.first, take.stop - take.start
         case _:
-            voice, codes, skip, at = take.voice, take.codes, take.lead * model.codec.hop, 0
+            voice, codes, gain, skip, at = take.voice, take.codes, take.gain, take.lead * model.codec.hop, 0
             samples = round(take.seconds * take.sample_rate)
     if not isinstance(voice, RecordingsVoice):
         return ()
-    return quotes(voice.placed(codes), voice.bank.stretches, model.codec.sample_rate, skip, samples, at)
+    return quotes(voice.placed(codes), voice.bank.stretches, model.codec.sample_rate, skip, samples, at, gain)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from distill.files.names import readable
 from distill.files.regular import absolute
 from distill.making.drawing import Sampling
 from distill.making.voices import Choice, VoiceSettings
@@ -55,7 +56,7 @@ class Request:
     def words(self) -> str:
         """What it is, for people."""
         if self.kind == "infill" and self.given is not None:
-            return f"{self.begin:g} to {self.end:g} s of {self.given.name} replaced"
+            return f"{self.begin:g} to {self.end:g} s of {readable(self.given.name)} replaced"
         return "loop" if self.kind == "loop" else "new audio"
 
     def in_voice(self, settings: VoiceSettings) -> "Request":
@@ -68,6 +69,12 @@ class Request:
             recordings=settings.recordings,
             edit_list=settings.edit_list,
         )
+
+    def rendered_by(self, voice: Choice) -> "Request":
+        """The same in the voice that came of it, to be made again; the codec's uses no recordings and has no grains to list."""
+        if voice == Choice.CODEC:
+            return replace(self, voice=voice, recordings=None, edit_list=False)
+        return replace(self, voice=voice)
 
     def noted(self, given_digest: str | None, first_seed: int, count: int) -> dict[str, Any]:
         """The request as the library keeps it, with the seeds that were drawn together and what identifies its input."""

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -57,7 +57,13 @@ class Quote:
 
 
 def quotes(
-    placed: Sequence[Placed], stretches: Sequence[Stretch], sample_rate: int, skip: int, samples: int, at: int = 0
+    placed: Sequence[Placed],
+    stretches: Sequence[Stretch],
+    sample_rate: int,
+    skip: int,
+    samples: int,
+    at: int = 0,
+    gain: float = 1.0,
 ) -> tuple[Quote, ...]:
     """The grains that are heard in a piece.
 
@@ -65,6 +71,7 @@ def quotes(
         skip: samples of the sound before the piece begins.
         samples: of the piece.
         at: sample of the file in which the piece begins.
+        gain: by which all of the piece is turned up or down (``level.py``).
     """
     found = []
     for grain in placed:
@@ -78,7 +85,7 @@ def quotes(
                 seconds=(stop - first) / sample_rate,
                 recording=stretch.name,
                 place=(grain.source + first - grain.start) / sample_rate,
-                gain_db=grain.gain + 20 * math.log10(stretch.gain),
+                gain_db=grain.gain + 20 * math.log10(stretch.gain * gain),
                 fade_in=max(0, grain.fade_in - (first - grain.start)) / sample_rate,
                 fade_out=max(0, grain.fade_out - (grain.start + grain.length - stop)) / sample_rate,
                 sha256=stretch.sha256,
@@ -128,8 +135,9 @@ def write_sidecar(path: Path, piece: str, made_of: Sequence[Quote], about: str) 
             for quote in made_of
         ],
     }
-    with written_aside(path) as aside:
-        aside.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
+    with written_aside(path) as aside:  # what is no letter is written as JSON's own escape
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_edit_list(path: Path, piece: str, made_of: Sequence[Quote], seconds: float, sample_rate: int) -> None:
@@ -152,7 +160,7 @@ def write_edit_list(path: Path, piece: str, made_of: Sequence[Quote], seconds: f
             lines += _item(quote)
         lines.append("  >")
     whole = ["    <ITEM", "      POSITION 0", f"      LENGTH {seconds:.6f}", f"      NAME {quoted(piece)}"]
-    whole += ["      <SOURCE WAVE", f"        FILE {quoted(piece)}", "      >", "    >"]
+    whole += [*_source(piece), "    >"]
     lines += ["  <TRACK", f"    NAME {quoted('the piece')}", "    MUTESOLO 1 0 0", *whole, "  >", ">"]
     with written_aside(path) as aside:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
@@ -171,9 +179,10 @@ def _item(quote: Quote) -> list[str]:
         f"      SOFFS {quote.place:.6f}",
     ]
     if (file := quote.file) is not None:
-        lines += [
-            f"      <SOURCE {_KINDS.get(file.suffix.lower(), 'WAVE')}",
-            f"        FILE {quoted(str(absolute(file)))}",
-            "      >",
-        ]
+        lines += _source(str(absolute(file)))
     return [*lines, "    >"]
+
+
+def _source(file: str) -> list[str]:
+    kind = _KINDS.get(PurePath(file).suffix.lower(), "WAVE")
+    return [f"      <SOURCE {kind}", f"        FILE {quoted(file)}", "      >"]

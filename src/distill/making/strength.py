@@ -55,13 +55,15 @@ def measured_strength(model: Model, passages: Sequence[Passage]) -> float:
     """The least strength that gives new audio, in the codec's voice, enough of the recordings' beat, or the one that comes
     nearest to it.
 
-    0 where no opening has a beat. The model's own ``beat_strength`` has no part in it.
+    0 where no opening has a beat. The model's own ``beat_strength`` has no part in it. Nor have balance and lean, which are
+    measured after it.
 
     Args:
         passages: what the model was trained on, in the order of ``model.trained_on``.
     """
     if not model.header.bands:
         return 0.0
+    model = model.with_header(balance=(), loudness_lean=0.0)
     metronome, openings = Metronome(model.codec, model.header.bands, model.trained_on), Openings(model)
     positions = round(PIECE_SECONDS * model.codec.frame_rate)
     examples = list(islice(_examples(model, passages, metronome, openings, positions), PIECES))

@@ -54,6 +54,12 @@ class Tolls:
         """Those that cost nothing."""
         return cls((), math.nan, math.nan)
 
+    @classmethod
+    def of(cls, model: Model) -> "Tolls":
+        """Those that the model has; how evenly it uses the recordings with them is not known."""
+        tolls = tuple(source.tolls for source in model.trained_on)
+        return cls(tolls if any(tolls) else (), math.nan, math.nan)
+
     @property
     def in_words(self) -> str:
         """How evenly the recordings are used, in a sentence."""

@@ -159,7 +159,9 @@ def voice_of(
     if not found.stretches:
         what = f"None of the recordings that '{model.header.name}' learned from is in its place or in the cache."
         if choice == Choice.RECORDINGS:
-            raise AudioFileError(what, "Say where they are with --recordings FOLDER, or use --voice codec.")
+            raise AudioFileError(
+                what, "Say where they are with --recordings FOLDER, or make new audio with --voice codec."
+            )
         tell(f"{what} The codec's voice is used instead; --recordings FOLDER says where they are.")
         return None
     if found.missing:

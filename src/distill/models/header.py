@@ -1,8 +1,10 @@
 """What a model file says of itself: its JSON header, checked field by field. Needs no PyTorch to be read."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
@@ -138,6 +140,13 @@ class Header(BaseModel):
     torch_version: Words
     digest: Digest | None = None
     """SHA-256 of the tensor bytes; written by :func:`distill.models.model_file.save_model`."""
+
+    @property
+    def measures_digest(self) -> str:
+        """SHA-256 of what was measured for new audio: new audio is the same where this and ``digest`` are."""
+        tolls = [record.tolls for record in self.sources]
+        beat, level = (self.bands, self.beat_strength, self.heard_before), (self.loudness, self.loudness_lean)
+        return sha256(json.dumps([beat, level, self.balance, self.voices.get("join_cost"), tolls]).encode()).hexdigest()
 
     @property
     def has_prior(self) -> bool:

@@ -7,6 +7,7 @@ recordings as codes, so new audio can be judged without the folder.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,14 +20,7 @@ from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
 from distill.originality.passages import FRAMES, Nearest, Passages, pictured, spectra
 from distill.originality.reference import Picture, Reference, keep, read_kept
-from distill.originality.runs import (
-    SharedRun,
-    covering,
-    is_repeated,
-    longest_of,
-    share_of_equal_windows,
-    whole_runs,
-)
+from distill.originality.runs import SharedRun, covering, is_repeated, longest_of, whole_runs
 from distill.originality.verdict import (
     CLOSE_SIMILARITY,
     COPY_RUN_SECONDS,
@@ -38,9 +32,7 @@ from distill.originality.verdict import (
     Verdict,
     by_likeness,
 )
-from distill.recordings.windows import spread
 
-WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
 """Seconds; if fewer are held out, each training recording is also compared with all others."""
 MOST_SHARED = 0.5
@@ -67,7 +59,7 @@ class OriginalityJudge:
         self._frame_rate = model.codec.frame_rate
         self._trained = model.trained_on
         self._codes = [source.codes for source in self._trained]
-        self._takes = _takes(self._trained)
+        self._takes = takes_of(self._trained)
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
         self.reference: Reference
         """How similar recordings of this corpus are to each other."""
@@ -90,22 +82,17 @@ class OriginalityJudge:
         runs = {levels: whole_runs(codes, self._codes, levels) for levels in self._levels}
         copied = self._copied(runs, len(codes))
         seconds = tuple(
-            self._second(nearest, number, float(elsewhere[number]), _mostly(copied, number, self._frame_rate))
+            self._second(nearest, number, float(elsewhere[number]), _most_of(copied, number, self._frame_rate))
             for number in range(len(nearest.similarity))
         )
-        return Originality(
-            seconds,
-            tuple(self._longest(levels, found) for levels, found in runs.items()),
-            share_of_equal_windows(codes, self._codes, round(WINDOW_SECONDS * self._frame_rate)),
-            self.reference.equal_windows,
-        )
+        return Originality(seconds, tuple(self._longest(levels, found) for levels, found in runs.items()))
 
     def percentile(self, similarity: float) -> float:
         """Percentage of held-out seconds that are less similar to their nearest passage; NaN if there are none."""
         return self.reference.percentile(similarity)
 
-    def _copied(self, runs: Mapping[int, Sequence[SharedRun]], positions: int) -> np.ndarray:
-        """Which positions are in a run that is too long for chance and occurs in one recording only: bool ``[S]``.
+    def _copied(self, runs: Mapping[int, Sequence[SharedRun]], positions: int) -> list[SharedRun | None]:
+        """The longest run over each position that is too long for chance and occurs in one recording only: ``[S]``.
 
         Args:
             runs: the whole runs of a piece by the levels that are compared.
@@ -117,7 +104,9 @@ class OriginalityJudge:
         least = max(shortest, self.reference.natural_run(levels) * self._frame_rate)
         long = [run for run in runs[levels] if run.positions > least]
         own = [run for run in long if not is_repeated(run, self._codes, self._takes, levels)]
-        found: np.ndarray = covering(own, positions) > 0
+        found: list[SharedRun | None] = [None] * positions
+        for run in sorted(own, key=lambda run: run.positions):  # the longest stays
+            found[run.start : run.start + run.positions] = [run] * run.positions
         return found
 
     def _longest(self, levels: int, runs: Sequence[SharedRun]) -> LongestRun:
@@ -134,7 +123,7 @@ class OriginalityJudge:
             source.start_seconds + run.source_start / self._frame_rate,
         )
 
-    def _second(self, nearest: Nearest, number: int, elsewhere: float, is_in_copied_run: bool) -> Second:
+    def _second(self, nearest: Nearest, number: int, elsewhere: float, copied: SharedRun | None) -> Second:
         similarity = float(nearest.similarity[number])
         if math.isnan(similarity):
             return Second(
@@ -147,9 +136,18 @@ class OriginalityJudge:
                 stretch=1.0,
             )
         percentile = self.percentile(similarity)
-        verdict, repeated = (
-            (Verdict.COPY, False) if is_in_copied_run else by_likeness(similarity, percentile, elsewhere)
-        )
+        if copied is not None:  # where its codes stand; another passage may look as much like it
+            source = self._trained[copied.source]
+            return Second(
+                verdict=Verdict.COPY,
+                similarity=similarity,
+                percentile=percentile,
+                recording=source.name,
+                at_seconds=source.start_seconds + copied.source_start / self._frame_rate,
+                semitones=0.0,
+                stretch=1.0,
+            )
+        verdict, repeated = by_likeness(similarity, percentile, elsewhere)
         source = self._trained[int(nearest.source[number])]
         return Second(
             verdict=verdict,
@@ -177,13 +175,7 @@ class OriginalityJudge:
         is_cleaned = len(table) - len(left) <= MOST_SHARED * len(table)
         similarity = (left if is_cleaned or _audible_seconds(left) >= FEWEST_LEFT else table)[:, 0]
         runs = np.sort((left if is_cleaned else table)[:, 2:], axis=0).T
-        window = round(WINDOW_SECONDS * self._frame_rate)
-        # Each position is compared with each of the corpus, so of hours only beginnings are, of recordings from all over it.
-        some = spread([source.codes for source in held_out], int(MOST_REFERENCES / WINDOW_SECONDS))
-        most = round(max(WINDOW_SECONDS, _each(len(some))) * self._frame_rate)
-        windows = [share_of_equal_windows(codes[:most], self._codes, window) for codes in some]
-        equal = float(np.mean(windows)) if windows else math.nan
-        return Reference(np.sort(similarity[~np.isnan(similarity)]), tuple(runs), equal, is_widened)
+        return Reference(np.sort(similarity[~np.isnan(similarity)]), tuple(runs), is_widened)
 
     def _compared(self, begun: "_Begun", take: int | None) -> np.ndarray:
         """For every second of a recording's beginning, compared with all takes but its own: similarity to the nearest passage
@@ -195,7 +187,8 @@ class OriginalityJudge:
         for levels in self._levels:
             longest = covering(whole_runs(begun.codes, others, levels), len(begun.codes)) / self._frame_rate
             seconds = range(len(nearest.similarity))
-            columns.append(np.array([_span(longest, number, self._frame_rate).max() for number in seconds]))
+            spans = [_span(len(longest), number, self._frame_rate) for number in seconds]
+            columns.append(np.array([longest[span].max() for span in spans]))
         return np.stack(columns, axis=1)
 
     def _stands_elsewhere(self, nearest: Nearest, take: int | None) -> np.ndarray:
@@ -251,7 +244,7 @@ def _audible_seconds(rows: np.ndarray) -> int:
     return int(np.count_nonzero(~np.isnan(rows[:, 0])))
 
 
-def _takes(sources: Sequence[Source]) -> list[int]:
+def takes_of(sources: Sequence[Source]) -> list[int]:
     """A number for each source, which near-copies and sources of equal codes share."""
     numbers: dict[object, int] = {}
     takes = []
@@ -261,15 +254,26 @@ def _takes(sources: Sequence[Source]) -> list[int]:
     return takes
 
 
-def _span(figures: np.ndarray, number: int, frame_rate: float) -> np.ndarray:
-    """The figures ``[S]`` of the positions within one second of the sound."""
-    first = min(round(number * frame_rate), len(figures) - 1)
-    return figures[first : max(first + 1, round((number + 1) * frame_rate))]
+def _span(positions: int, number: int, frame_rate: float) -> slice:
+    """Which of the positions of a sound lie within one second of it; at least one."""
+    first = min(round(number * frame_rate), positions - 1)
+    return slice(first, max(first + 1, round((number + 1) * frame_rate)))
 
 
-def _mostly(flags: np.ndarray, number: int, frame_rate: float) -> bool:
-    """Whether more than half of the positions within one second of the sound have the flag."""
-    return bool(_span(flags, number, frame_rate).mean() > 0.5)
+def _most_of(copied: Sequence[SharedRun | None], number: int, frame_rate: float) -> SharedRun | None:
+    """What one second of the sound has of the run that most of it is in; None if half of it or more is in none.
+
+    Args:
+        copied: the run over each position of the sound, ``[S]``.
+    """
+    span = _span(len(copied), number, frame_rate)
+    here = copied[span]
+    counts = Counter(run for run in here if run is not None)
+    if 2 * counts.total() <= len(here):
+        return None
+    ((run, positions),) = counts.most_common(1)
+    start = max(run.start, span.start)
+    return SharedRun(positions, start, run.source, run.source_start + start - run.start)
 
 
 def _sound(model: Model, codes: Tensor) -> Iterator[np.ndarray]:
@@ -286,6 +290,8 @@ def _in_minutes(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         pending.append(block)
         if sum(part.shape[1] for part in pending) >= _MINUTE + SAMPLE_RATE:
             joined = np.concatenate(pending, axis=1)
-            yield joined[:, :_MINUTE]
-            pending = [joined[:, _MINUTE:]]
+            while joined.shape[1] >= _MINUTE + SAMPLE_RATE:
+                yield joined[:, :_MINUTE]
+                joined = joined[:, _MINUTE:]
+            pending = [joined]
     yield np.concatenate(pending, axis=1)

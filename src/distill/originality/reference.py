@@ -25,7 +25,7 @@ Picture = tuple[Tensor, Tensor]
 """The log-mel ``[F, BINS]`` of one recording, and the power ``[F]`` of its frames."""
 MOST_KEPT = 20
 """Maximum number of models in the cache; an hour of recordings takes 92 MB."""
-_WAY = 3
+_WAY = 4
 """Version of the method; entries of another version are not used."""
 
 
@@ -37,8 +37,6 @@ class Reference:
     """Similarity of held-out seconds to their nearest passages ``[n]``, without silent ones."""
     runs: tuple[np.ndarray, ...]
     """Seconds of the longest shared run around each held-out second, by the first level and by the first two."""
-    equal_windows: float
-    """Share of windows that occur in a recording; NaN if there are none."""
     is_widened: bool
     """Whether training recordings were added, each compared with all others."""
 
@@ -71,9 +69,8 @@ def read_kept(digest: str | None) -> tuple[list[Picture], Reference] | None:
         found = safetensors.torch.load_file(_place(digest))
         lengths = found["lengths"].tolist()
         pictures = list(zip(found["mel"].split(lengths), found["power"].split(lengths), strict=True))
-        equal_windows, is_widened = found["figures"].tolist()
         runs = tuple(found[f"runs-{levels}"].numpy() for levels in range(1, 1 + sum("runs" in name for name in found)))
-        return pictures, Reference(found["similarity"].numpy(), runs, equal_windows, bool(is_widened))
+        return pictures, Reference(found["similarity"].numpy(), runs, bool(found["is_widened"]))
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, RuntimeError):
         return None  # not there, or not whole: it is found out again
 
@@ -87,7 +84,7 @@ def keep(digest: str | None, pictures: Sequence[Picture], reference: Reference) 
         "power": torch.cat([power for _, power in pictures]),
         "lengths": torch.tensor([len(power) for _, power in pictures]),
         "similarity": torch.from_numpy(reference.similarity.copy()),
-        "figures": torch.tensor([reference.equal_windows, float(reference.is_widened)], dtype=torch.float64),
+        "is_widened": torch.tensor(reference.is_widened),
         **{f"runs-{levels}": torch.from_numpy(runs.copy()) for levels, runs in enumerate(reference.runs, start=1)},
     }
     place = _place(digest)

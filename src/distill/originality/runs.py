@@ -1,7 +1,6 @@
-"""Which parts of a piece occur in the recordings, code by code.
+"""Which runs of a piece's positions also occur in a recording, code by code: exactly, and where.
 
-It answers two questions exactly: how long the longest run of positions is that also occurs in a recording, and how many windows
-of some seconds are nearly equal to one in a recording. How similar the *audio* is, is the subject of passages.py.
+How similar the *audio* is, is the subject of passages.py.
 """
 
 from collections.abc import Sequence
@@ -9,13 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
-
-_BLOCK = 1 << 24
-"""Comparisons made at once; bounds the memory."""
-_EQUAL = 0.8
-"""Two windows are the same if at least this share of their codes is equal, position by position."""
 
 
 @dataclass(frozen=True)
@@ -158,28 +151,6 @@ def covering(runs: Sequence[SharedRun], positions: int) -> np.ndarray:
 def _begins(sources: Sequence[Tensor]) -> np.ndarray:
     # Every source is followed by one separator in the joined line.
     return np.cumsum([0] + [len(source) + 1 for source in sources])
-
-
-def share_of_equal_windows(codes: Tensor, sources: Sequence[Tensor], window: int) -> float:
-    """Share of the windows of ``codes [S, Q]`` of whose level-1 codes four fifths or more occur, in step, in one recording.
-
-    A piece shorter than ``window`` positions is one window.
-    """
-    piece = _symbols([codes], 1)[0]
-    window = min(window, len(piece))
-    if not window or not sources:
-        return 0.0
-    # Padded so that a window may reach over either end of a recording; what lies beyond is not equal.
-    line = np.concatenate([np.full(len(piece), -1), _joined(sources, 1), np.full(len(piece), -1)])
-    alignments = sliding_window_view(line, len(piece))  # [A, S]
-    found = np.zeros(len(piece) - window + 1, bool)
-    rows = max(1, _BLOCK // len(piece))
-    for first in range(0, len(alignments), rows):
-        same = np.cumsum(alignments[first : first + rows] == piece, axis=1, dtype=np.int32)
-        counts = same[:, window - 1 :].copy()
-        counts[:, 1:] -= same[:, :-window]
-        found |= (counts >= _EQUAL * window).any(axis=0)
-    return float(found.mean())
 
 
 def _joined(sources: Sequence[Tensor], levels: int) -> np.ndarray:

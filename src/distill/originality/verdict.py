@@ -37,11 +37,12 @@ class Second:
 
     verdict: Verdict
     similarity: float
-    """Correlation of the log-mel pictures; NaN in silence."""
+    """Correlation with the passage that looks most like it, of their log-mel pictures; NaN in silence."""
     percentile: float
     """How many per cent of held-out seconds are less like their nearest passage; NaN in silence."""
     recording: str
-    """Name of the recording that holds the passage; empty in silence."""
+    """Name of the recording that holds the passage; empty in silence. For a copy that its codes give away, of the one that
+    holds these."""
     at_seconds: float
     """Where in that recording the passage begins."""
     semitones: float
@@ -86,10 +87,6 @@ class Originality:
     seconds: tuple[Second, ...]
     runs: tuple[LongestRun, ...]
     """The longest runs, by the first level of codes and by the first two."""
-    equal_windows: float
-    """Share of five-second windows of which four fifths of the coarse codes occur, in step, in one recording."""
-    held_out_equal_windows: float
-    """The same for held-out recordings; NaN where there are none."""
 
     def share(self, verdict: Verdict) -> float:
         """Share of the seconds with this verdict, silence left out."""
@@ -106,9 +103,9 @@ class Originality:
 
     @property
     def nearest(self) -> Second | None:
-        """The second that is most similar to a passage."""
+        """The second that is most similar to a passage; one that was copied if there is any."""
         audible = [second for second in self.seconds if second.verdict != Verdict.SILENCE]
-        return max(audible, key=lambda second: second.similarity, default=None)
+        return max(audible, key=lambda second: (second.verdict == Verdict.COPY, second.similarity), default=None)
 
     def summary(self) -> str:
         """One line for a person."""

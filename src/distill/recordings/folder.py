@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distill.counted import counted
 from distill.errors import CorpusError
-from distill.files.names import advice_on_missing
+from distill.files.names import advice_on_missing, readable
 from distill.files.regular import absolute, broken_link
 from distill.formats.containers import kind_of
 from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES, PACKED_SUFFIXES
@@ -179,5 +179,5 @@ def _holds_sound(folder: Path) -> bool:
 
 
 def name_below(path: Path, folder: Path) -> str:
-    """The path below the folder, with slashes; bytes that are no letters (as old disks have them) are written out as \\xff."""
-    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+    """The path below the folder, with slashes, as :func:`distill.files.names.readable` text."""
+    return readable(path.relative_to(folder).as_posix())

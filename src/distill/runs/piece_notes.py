@@ -120,7 +120,7 @@ class PieceNotes:
             seed=piece.seed,
             verdict=piece.verdict,
             shares=piece.shares,
-            request=piece.request,
+            request=piece.request | {"measures_digest": self._model.header.measures_digest},
         )
 
     def _noted(self, piece: NewPiece) -> int | None:

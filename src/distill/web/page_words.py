@@ -16,7 +16,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
         f"Put them back, or {_NOW_THERE}, and export again; or {_MODEL_ALONE}.",
     ),
     (
-        r"Say where they are with --recordings FOLDER, or use --voice codec\.",
+        r"Say where they are with --recordings FOLDER, or make new audio with --voice codec\.",
         f"{_NOW_THERE[0].upper()}{_NOW_THERE[1:]}, or choose the voice Codec.",
     ),
     (r"--recordings FOLDER says where they are", _NOW_THERE),
