@@ -99,7 +99,7 @@ def load_state(path: Path, kind: str) -> SavedState:
 
     about = _about(path, kind)
     try:
-        tensors = safetensors.torch.load_file(path)
+        tensors = safetensors.torch.load(path.read_bytes())  # load_file would map the file, which is to be replaced
     except (OSError, safetensors.SafetensorError) as error:
         raise _unusable(path, "its tensors cannot be read") from error
     if _digest(tensors, about["values"]) != about["digest"]:
