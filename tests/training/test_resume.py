@@ -26,9 +26,12 @@ from distill.training import (
     train_prior,
     train_vqvae,
 )
-from distill.training.checkpoint import StateFile
+from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.loop_state import State
 from distill.training.metrics import ExtractionProgress, MetricsCallback, RolledBack
+from distill.training.notices import ignore
 from distill.training.plan import CodecPlan, PriorPlan
+from distill.training.schedule import Schedule
 from distill.training.state_file import SavedState, load_state, read_values
 
 Step = VQStepMetrics | PriorStepMetrics
@@ -225,6 +228,18 @@ def test_what_a_killed_writer_left_is_cleared_away(train: Loop, tmp_path: Path) 
     torn.write_bytes(b"half a state")
     train(epochs=1)
     assert not torn.exists()
+
+
+def test_a_half_written_state_that_is_in_use_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a training on Windows that ends before it begins, while a backup reads what a killed one left."""
+    (tmp_path / ".distill-0a1b2c3d.part").write_bytes(b"half a state")
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "The process cannot access the file because it is being used", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    state: Any = State({}, {}, Schedule(10, epochs=1, minutes=None, peak_rate=1.0), good_every=None)
+    Checkpoint(StateFile(tmp_path / "state"), "codec", state, {}, CodecPlan(), ignore)
 
 
 def test_a_state_of_something_else_is_refused(train: Loop, small_corpus: Path, tmp_path: Path) -> None:
