@@ -10,7 +10,14 @@ import pytest
 
 from distill.models import PriorConfig
 from distill.training import Notice, PriorEpochMetrics, PriorTrainingCompleteEvent, TrainingEvent, train_prior
-from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all, kept_epoch, nothing_more
+from distill.training.overfitting import (
+    LEAST_EPOCHS,
+    check_gap,
+    check_memorization,
+    has_learned_all,
+    kept_epoch,
+    nothing_more,
+)
 from distill.training.plan import PriorPlan
 
 CONFIG = PriorConfig(
@@ -38,6 +45,15 @@ def test_the_gap_is_told_with_both_curves() -> None:
     _, words = check_gap([4.0, 3.0, 1.0], [4.0, 3.5, 3.75])
     for figure in ("3.00 to 1.00", "3.50 to 3.75", "epoch 2"):
         assert figure in words
+
+
+def test_what_helps_is_said_without_options() -> None:
+    """Guards against a report of `distill run`, or the page, that advises options which only `distill train-prior` has."""
+    for says, words in (check_memorization(1.5, 256, 12), check_gap([4.0, 3.0, 1.0], [4.0, 3.5, 3.75])):
+        assert says
+        assert "More recordings" in words
+        assert "--" not in words
+        assert "epochs help" not in words
 
 
 @pytest.mark.parametrize(
