@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +25,11 @@ from distill.training import (
     PriorStepMetrics,
     TrainingEvent,
     VQStepMetrics,
+    awake,
+    extraction,
+    prior_data,
+    prior_loop,
+    prior_start,
     train_prior,
     train_vqvae,
 )
@@ -315,6 +322,49 @@ def test_codes_that_cannot_be_used_are_encoded_again(what: str, small_corpus: Pa
     assert any("encoded again to go on" in text for text in told)
     assert any("is not used" in text for text in told) == (what in spoilt)
     assert codes.stat().st_size > len(kept), "they are kept again, and what the second epoch added"
+
+
+def test_what_earlier_epochs_added_is_encoded_again_before_the_clock_starts(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against minutes of learning that are spent, in silence, on encoding again what earlier epochs had added."""
+    train = train_of("prior", small_corpus, tmp_path)
+    train(**stop_at(20, []), fresh_share=1.0)
+    (tmp_path / "state.codes").unlink()
+    events: list[Any] = []
+    encode = extraction.encode_view
+    monkeypatch.setattr(extraction, "encode_view", lambda *given: (events.append("encoding"), encode(*given))[1])
+    train(resumed=load_state(tmp_path / "state", "prior"), **stop_at(21, events), fresh_share=1.0)
+    before = events[: next(at for at, event in enumerate(events) if "encoded again" in getattr(event, "text", ""))]
+    assert events.count("encoding") == before.count("encoding"), (
+        "some were encoded after it was said how long that took"
+    )
+    told = [(event.done, event.total) for event in before if isinstance(event, ExtractionProgress)]
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+
+
+def test_a_sleep_while_it_encodes_takes_no_time_from_learning(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a prior with one view and a fifth of its minutes because the laptop was closed while it encoded."""
+    slept = [0.0]
+    machine = SimpleNamespace(monotonic=lambda: time.monotonic() + slept[0], process_time=time.process_time)
+    for module in (awake, prior_data, prior_loop, prior_start):
+        monkeypatch.setattr(module, "time", machine, raising=False)
+    encode = extraction.encode_view
+
+    def closed_meanwhile(*given: Any) -> Any:
+        slept[0] += 1000.0
+        return encode(*given)
+
+    monkeypatch.setattr(extraction, "encode_view", closed_meanwhile)
+    events: list[TrainingEvent] = []
+    train_of("prior", small_corpus, tmp_path)(**stop_at(1, events), epochs=None, minutes=10)
+    values = read_values(tmp_path / "state", "prior")
+    assert values["extraction_s"] < 60
+    assert values["plan"]["views"] == 2
+    assert slept[0] > 0
 
 
 def test_a_kill_between_codes_and_state_changes_nothing(small_corpus: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """How a prior's training starts or resumes: its inputs, its codes, and its state before the first step."""
 
 import dataclasses
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -21,6 +20,7 @@ from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import Passage, Split
 from distill.recordings.split import split_corpus
 from distill.sizes import prior_config_for
+from distill.training import awake
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.device import minutes_on_processor
@@ -126,7 +126,7 @@ def begin(
     """Encodes the recordings, makes the prior, tells the other ranks, and takes up the state to resume if there is one.
 
     Args:
-        called: by ``time.monotonic()``, when the training was asked for.
+        called: by ``awake.seconds()``, when the training was asked for.
 
     Raises:
         StateFileError: if the state to resume belongs to another codec or other recordings.
@@ -134,7 +134,7 @@ def begin(
     data, plan, are_kept = encoded(inputs, plan, file, fabric.device, callback)
     prior, is_from_base = new_prior(inputs.config, plan, inputs.model.codec, inputs.split.train, data.views.first())
     # Extraction is paid from the plan's minutes, but extracting again after a stop is not.
-    again = time.monotonic() - called
+    again = awake.seconds() - called
     extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
     steps_per_epoch = -(-data.count(plan) // (ranks.world_size() * plan.batch_size))
     order_prior(inputs.config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
@@ -182,10 +182,11 @@ def encoded(
         plan = dataclasses.replace(plan, views=resumed.value("plan.views", int))
         # What an earlier version began goes on with as many of today's views.
         plan = dataclasses.replace(plan, fresh_share=0.0) if is_older(resumed) else plan
+    epoch = None if resumed is None else resumed.value("epoch", int)
     data = PriorData.of(
-        inputs.model, inputs.corpus, split, inputs.config, plan, device, callback, is_new=resumed is None, kept=kept
+        inputs.model, inputs.corpus, split, inputs.config, plan, device, callback, epoch=epoch, kept=kept
     )
-    plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
+    plan = dataclasses.replace(plan, views=data.views.number if resumed is None else plan.views)
     return data, plan, kept is not None
 
 
