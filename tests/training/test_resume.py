@@ -399,6 +399,23 @@ def test_a_disk_without_room_for_the_codes_costs_no_training(
     assert not list(tmp_path.glob("*.part*"))
 
 
+def test_more_minutes_are_so_many_however_long_encoding_took(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against two more minutes that become six, as a share of half an hour of encoding was added to them; and, after a
+    stop, against another end than the one that they had."""
+    train = train_of("prior", small_corpus, tmp_path)
+    train(**stop_at(2, []), epochs=None, minutes=3.0)
+    state = load_state(tmp_path / "state", "prior")
+    spent = {"extraction_s": 1800.0, "schedule": state.values["schedule"] | {"elapsed_s": 36.0}}
+    state = dataclasses.replace(state, values={**state.values, **spent})
+    minutes = Stopped(tmp_path, tmp_path / "m.distill", state, stage="prior").end(None, 2.0)[1]
+    for step in (3, 4):
+        events: list[TrainingEvent] = []
+        train(resumed=state, **stop_at(step, events), epochs=None, minutes=minutes)
+        (last,) = [event for event in events if isinstance(event, PriorStepMetrics)]
+        assert last.remaining_s == pytest.approx(120, abs=10)
+        state = load_state(tmp_path / "state", "prior")
+
+
 def test_how_much_further(tmp_path: Path) -> None:
     values = {
         "plan": {"epochs": None, "minutes": 8.0},

@@ -20,11 +20,10 @@ from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Passage, Split
 from distill.recordings.windows import spread
 from distill.training import awake
-from distill.training.budget import CODEC_SHARE
+from distill.training.budget import CODEC_SHARE, LEAST_TO_LEARN
 from distill.training.extraction import Extraction
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
 from distill.training.orders import order_extraction
-from distill.training.schedule import LEAST_TO_LEARN
 
 if TYPE_CHECKING:
     from distill.training.plan import PriorPlan
