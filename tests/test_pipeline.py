@@ -185,6 +185,46 @@ def test_a_stop_does_not_move_the_end_of_a_prior(small_corpus: Path, codec: Path
     assert ends[2] < (plan.minutes or 0), "and so is what is trained further"
 
 
+def test_a_prior_that_goes_on_has_the_time_it_was_promised(
+    small_corpus: Path, codec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a stop after which the epochs are not heard and nothing is evened out, "as the training is too short";
+    and against a minute more of which what is left for measuring is a share of all the time since the beginning."""
+    closings: list[Closing] = []
+
+    def closed(model: Model, path: Path, *given: Any, **_: Any) -> Model:
+        closings.append(given[-1])
+        save_model(path, model)
+        return model
+
+    monkeypatch.setattr(pipeline, "closed_and_saved", closed)
+    corpus, log = import_corpus(small_corpus), tmp_path / "run" / "prior.jsonl"
+    split, stop = split_corpus(corpus), threading.Event()
+    stop.set()
+
+    def train(plan: pipeline.PriorPlan, resumed: Stopped | None = None) -> Stopped:
+        pipeline.add_prior(codec, corpus, split, log, plan, config_changes=PRIOR, resumed=resumed, cancel_event=stop)
+        return stopped_prior(log.parent)
+
+    def going_on(stopped: Stopped, minutes: float | None = None) -> Stopped:
+        return train(stopped.plan(pipeline.PriorPlan, minutes=minutes, device="cpu"), stopped)
+
+    whole, beat_alone = Closing(hears=True, measures=True, evens=True), Closing(hears=False, measures=True)
+    stopped = going_on(train(pipeline.PriorPlan(minutes=2.0, views=1, device="cpu")))
+    assert closings == [whole, whole]
+    schedule = {**stopped.state.values["schedule"], "elapsed_s": 78.0}
+    values = {**stopped.state.values, "schedule": schedule, "extraction_s": 3.0}
+    stopped = dataclasses.replace(stopped, state=dataclasses.replace(stopped.state, values=values))
+    stopped = going_on(stopped, minutes=1.0)
+    assert stopped.state.value("plan.minutes", float) == pytest.approx(81 / 60 + 0.84)
+    stopped = going_on(stopped)
+    assert stopped.state.value("plan.minutes", float) == pytest.approx(81 / 60 + 0.84)
+    assert closings[2:] == [beat_alone, beat_alone]
+    del stopped.state.values["about"]["closing"]  # as an earlier version saved it
+    going_on(stopped)
+    assert closings[-1].measures
+
+
 def test_a_stopped_prior_does_not_replace_that_of_other_recordings(
     small_corpus: Path, codec: Path, tmp_path: Path, noise: Callable[..., np.ndarray], save: Callable[..., Path]
 ) -> None:

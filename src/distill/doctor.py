@@ -30,6 +30,7 @@ from distill.formats.more_formats import EXTRA
 from distill.library import Library
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
+from distill.models.sketch import SketchExamples, fitted_maps
 from distill.models.vqvae import ConvVQVAE
 from distill.sizes import NEW_CODEC
 from distill.training.codec_loss import CodecLoss
@@ -156,7 +157,7 @@ def available_devices() -> dict[str, str]:
 @torch.no_grad()
 def self_test(device: torch.device) -> list[str]:
     """What the device computes wrongly; empty if everything is right."""
-    return [*_wrong_codes(device), *_wrong_spectrum(device), *_wrong_sound(device)]
+    return [*_wrong_codes(device), *_wrong_spectrum(device), *_wrong_sound(device), *_wrong_start(device)]
 
 
 def disk(little_room: int = LITTLE_ROOM) -> Iterator[Finding]:
@@ -309,6 +310,17 @@ def _wrong_sound(device: torch.device) -> list[str]:
         codes = torch.randint(0, config.codebook_size, (2, 32, config.num_quantizers))
     here = codec.decode(codes)
     return _differs("sound", codec.to(device).decode(codes.to(device)), here)
+
+
+def _wrong_start(device: torch.device) -> list[str]:
+    """A new codec begins as on the CPU: with the principal components of what the recordings sound like."""
+    draw = torch.Generator().manual_seed(0)
+    described = torch.randn(200, 16, generator=draw) * 0.5 ** torch.arange(16)
+    examples = described, torch.zeros(200, 16), torch.randn(200, 8, generator=draw)
+    made = [fitted_maps(SketchExamples(*(one.to(place) for one in examples)), 4, 8) for place in ("cpu", device)]
+    # A component may point either way; its reading then does too.
+    here, there = (reading.weight @ projection.weight for projection, reading in made)
+    return _differs("the start of a codec", there, here)
 
 
 def _differs(what: str, found: Tensor, expected: Tensor) -> list[str]:

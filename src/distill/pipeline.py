@@ -223,17 +223,23 @@ def add_prior(
     config = (
         prior_config(model, corpus, config_changes or {}, minutes) if resumed is None else resumed.config(PriorConfig)
     )
+    closing, shorter = budget.leaves_time_to_close(plan) if resumed is None else resumed.closing(plan)
     with recorded_stage(
-        "prior", model_path, corpus, events, plan, callback, cancel_event, config=config, resumed=resumed
+        "prior",
+        model_path,
+        corpus,
+        events,
+        plan,
+        callback,
+        cancel_event,
+        config=config,
+        resumed=resumed,
+        closing=closing,
     ) as (record, state_file):
         if resumed is None and not config_changes and (words := too_short_for_larger(model, corpus, minutes)):
             record.tell(Notice(words))
-        closing, shorter = budget.leaves_time_to_close(plan)
-        # A resumed training that keeps its end has left that time already.
-        if resumed is None or plan.minutes != resumed.state.value("plan", dict).get("minutes"):
-            plan = shorter
         trained = train_prior(
-            model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
+            model_path, corpus, config, record.tell, cancel_event, plan=shorter, split=split, state_file=state_file
         )
         record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}

@@ -103,6 +103,16 @@ def test_a_device_that_fails_is_told_in_words() -> None:
     assert "it fails (CUDA error: no kernel image)" in wrong(devices({"cpu": "mine"}, fails))["cpu"].value
 
 
+def test_a_device_on_which_no_codec_can_begin_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a device that is found well, and on which every new training ends before its first step."""
+
+    def lacks(*_: object) -> None:
+        raise NotImplementedError("The operator 'aten::_linalg_eigh' is not implemented")
+
+    monkeypatch.setattr(torch.linalg, "eigh", lacks)
+    assert "it fails (The operator 'aten::_linalg_eigh' is not" in wrong(devices({"cpu": "Broken 3000"}))["cpu"].value
+
+
 def test_the_speed_is_that_of_a_codec_as_training_builds_it(
     small_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from distill.models import ConvVQVAE, Model
 from distill.models.header import BANDS
 from distill.models.model_file import Source
 from distill.recordings.passages import Passage
+from like_mps import DEVICE, LikeMPS
 
 LOUD, PERIOD = 31, 24
 
@@ -58,6 +59,13 @@ def test_period_and_moment_are_found_in_codes(model: Model) -> None:
     course = pulse.course(0, PERIOD)
     assert int(course.argmax()) in (0, 1, 2)
     assert course.max() > 3 * np.abs(course[4:-2]).max()
+
+
+def test_the_beat_is_found_on_a_device_without_64_bits() -> None:
+    """Guards against new audio with a beat that a Mac's own device cannot make."""
+    elsewhere = Metronome(small_distill.small_codec().to(DEVICE), [[0.0] * BANDS] * 9, ())
+    with LikeMPS():
+        assert elsewhere.rises(torch.zeros(20, 4, dtype=torch.int64)).shape == (20,)
 
 
 def test_what_has_no_beat_is_drawn_as_before(model: Model) -> None:

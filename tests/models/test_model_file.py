@@ -25,6 +25,7 @@ from distill.library.moving import rename
 from distill.models import Model, load_model, save_model
 from distill.models.header import FORMAT_VERSION, CorpusRecord, new_header, read_header
 from distill.models.model_file import Source
+from distill.training.headers import reason_to_keep_prior
 from distill.training.state_file import load_state
 
 
@@ -225,6 +226,18 @@ def test_a_file_that_does_not_know_near_copies_loads(model: Model, tmp_path: Pat
     old = load_model(path)
     assert [source.take for source in old.sources] == [-1, -1]
     assert read_header(save_model(tmp_path / "again.distill", old)).minor == FORMAT_VERSION[1]
+
+
+@pytest.mark.parametrize("figure", ["low", 10**400, math.inf, math.nan], ids=["text", "huge", "infinite", "NaN"])
+def test_a_figure_that_is_no_number_is_unknown(model: Model, tmp_path: Path, figure: object) -> None:
+    """Guards against one strange file among many that ends their import as a fault in Distill."""
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, codec_training={"best_val_loss": figure}, prior_training={"best_perplexity": figure})
+    entry = Library(print).note_model(path)
+    assert (entry.codec_distance, entry.perplexity) == (None, None)
+    after = {"best_perplexity": 20.0, "corpus_fingerprint": "a"}
+    before = {"corpus_fingerprint": "a", **(read_header(path).prior_training or {})}
+    assert reason_to_keep_prior(path, before, after, is_stopped=False) == "", "a prior that was never measured is kept"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from distill.models import ConvVQVAE, VQVAEConfig
-from distill.models.sketch import described
+from distill.models.sketch import SketchExamples, described, fitted_maps
+from like_mps import DEVICE, LikeMPS
 
 RATE, HOP = 48_000, 1024
 SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
@@ -67,6 +68,14 @@ def test_fewer_positions_than_components_are_no_trouble() -> None:
     codec = codec_of(sketch_size=64)
     codec.start_sketch(0.1 * torch.randn(1, 1, 4 * HOP))
     assert torch.isfinite(codec(0.1 * torch.randn(1, 1, 4 * HOP)).reconstruction).all()
+
+
+def test_it_begins_on_a_device_that_decomposes_no_matrix() -> None:
+    """Guards against a Mac on whose own device no new codec can begin."""
+    examples = SketchExamples(*(torch.zeros(50, width, device=DEVICE) for width in (40, 40, 8)))
+    with LikeMPS():
+        for fitted in fitted_maps(examples, 4, 20):
+            assert (fitted.weight.device, fitted.bias.device) == (DEVICE, DEVICE)
 
 
 def test_a_description_is_of_each_position_alone() -> None:

@@ -12,6 +12,7 @@ from distill.training.budget import (
     CODEC_SHARE,
     LEAST_SHARE,
     Closing,
+    charged_seconds,
     closing_seconds,
     codec_seconds,
     leaves_time_to_close,
@@ -84,6 +85,12 @@ def test_measuring_comes_out_of_the_prior_s_minutes() -> None:
     assert closing == Closing(hears=True, measures=True, evens=True)
     assert plan.minutes == pytest.approx(1.36)
     assert leaves_time_to_close(PriorPlan(minutes=60.0))[1].minutes == pytest.approx(60 - 77 / 60)
+
+
+@pytest.mark.parametrize(("took_s", "minutes", "charged_s"), [(6, 1.0, 6), (90, 1.0, 48), (90, None, 0)])
+def test_encoding_leaves_time_to_learn(took_s: float, minutes: float | None, charged_s: float) -> None:
+    """Guards against recordings that took longer to encode than was thought, and a prior that learned for one step."""
+    assert charged_seconds(took_s, minutes) == pytest.approx(charged_s)
 
 
 def test_that_encoding_takes_most_of_the_time_is_said_before_it_begins(model_path: Path, small_corpus: Path) -> None:

@@ -98,6 +98,26 @@ def test_few_moments_stay_and_the_first_is_among_them(listening: Listening, tmp_
     assert (steps[0], steps[-1]) == (0, 95)
 
 
+def test_a_moment_that_another_program_plays_stays_until_later(
+    listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a training on Windows that ends because a moment is open in a player when its turn to go has come."""
+    delete = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name.startswith("codec-"):
+            raise PermissionError(13, "The process cannot access the file because it is being used", str(path))
+        delete(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for step in range(0, 50, 5):
+        listening.write(step, lambda audio: 0.5 * audio)
+    assert len(heard(tmp_path)[0].moments) == 10
+    monkeypatch.setattr(Path, "unlink", delete)
+    listening.write(50, lambda audio: 0.5 * audio)
+    assert len(heard(tmp_path)[0].moments) == KEPT
+
+
 def test_what_is_no_number_is_not_written(listening: Listening, tmp_path: Path) -> None:
     listening.write(5, lambda audio: audio * float("nan"))
     assert heard(tmp_path)[0].moments == ()

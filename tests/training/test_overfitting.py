@@ -1,17 +1,28 @@
 """A prior that learns its recordings by heart is told from one that learns, and training ends when nothing more comes of it."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from distill.models import PriorConfig
 from distill.training import Notice, PriorEpochMetrics, PriorTrainingCompleteEvent, TrainingEvent, train_prior
-from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all, kept_epoch, nothing_more
+from distill.training.checkpoint import StateFile
+from distill.training.overfitting import (
+    LEAST_EPOCHS,
+    check_gap,
+    check_memorization,
+    has_learned_all,
+    kept_epoch,
+    nothing_more,
+)
 from distill.training.plan import PriorPlan
+from distill.training.state_file import load_state
 
 CONFIG = PriorConfig(
     codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0
@@ -38,6 +49,15 @@ def test_the_gap_is_told_with_both_curves() -> None:
     _, words = check_gap([4.0, 3.0, 1.0], [4.0, 3.5, 3.75])
     for figure in ("3.00 to 1.00", "3.50 to 3.75", "epoch 2"):
         assert figure in words
+
+
+def test_what_helps_is_said_without_options() -> None:
+    """Guards against a report of `distill run`, or the page, that advises options which only `distill train-prior` has."""
+    for says, words in (check_memorization(1.5, 256, 12), check_gap([4.0, 3.0, 1.0], [4.0, 3.5, 3.75])):
+        assert says
+        assert "More recordings" in words
+        assert "--" not in words
+        assert "epochs help" not in words
 
 
 @pytest.mark.parametrize(
@@ -110,6 +130,27 @@ def test_training_comes_to_rest_when_nothing_more_is_learned(
     for figure in ("epoch 2", "2.00 then", "3.20 now", "for 2 more"):
         assert figure in said
     assert result["prior_metadata"]["epochs_trained"] == 10
+
+
+@pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize(("planned", "trained_for"), [(20, 10), (40, 16)])
+def test_who_asks_for_more_during_a_cool_down_gets_it(
+    planned: int, trained_for: int, model_path: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against more time that has no effect, as the run still ends where its cool-down was to lead."""
+    stop, file = Event(), tmp_path / "prior.state"
+
+    def cancel(event: TrainingEvent) -> None:
+        if isinstance(event, PriorEpochMetrics) and event.epoch == 8:
+            stop.set()
+
+    plan = PriorPlan(epochs=20, views=1, least_steps=2, device="cpu", patience=0.3)
+    train_prior(model_path, small_corpus, CONFIG, cancel, stop, plan=plan, state_file=StateFile(file))
+    state = load_state(file, plan.STATE_KIND)
+    assert state.value("schedule.rest", dict), "it was not in its cool-down"
+    plan = dataclasses.replace(plan, epochs=planned)
+    result = train_prior(model_path, small_corpus, CONFIG, plan=plan, state_file=StateFile(file, state))
+    assert result["prior_metadata"]["epochs_trained"] == trained_for
 
 
 @pytest.mark.usefixtures("scripted")

@@ -109,6 +109,23 @@ def test_a_gradient_that_overflows_is_left_out_and_halves_the_scale(monkeypatch:
     assert not torch.equal(layer.weight, before)
 
 
+@pytest.mark.parametrize(("factor", "halved"), [(1.0, 1), (1e36, 2)])
+def test_16_bits_go_on_after_a_step_that_is_left_out(
+    factor: float, halved: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a training that the first roll-back ends with "unscale_() has already been called"."""
+    monkeypatch.setattr(device, "HALF_DEVICES", ("cpu",))
+    fabric = device.make_fabric("cpu", "16")
+    layer = torch.nn.Linear(1, 1, bias=False)
+    model, optimizer = fabric.setup(layer, torch.optim.SGD(layer.parameters(), lr=1.0))
+    before, scale = layer.weight.detach().clone(), fabric.strategy.precision.scaler.get_scale()
+    gradients(factor * model(torch.ones(1, 1)).float().sum(), model, optimizer, fabric)  # and training goes back
+    assert gradients(model(torch.full((1, 1), 0.5)).float().sum(), model, optimizer, fabric)
+    optimizer.step()
+    assert fabric.strategy.precision.scaler.get_scale() == scale / halved
+    assert (before - layer.weight).item() == pytest.approx(0.5), "the gradient is in another scale than the loss"
+
+
 @pytest.mark.parametrize(
     ("kind", "capabilities", "bits"),
     [

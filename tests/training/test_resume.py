@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,12 +25,20 @@ from distill.training import (
     PriorStepMetrics,
     TrainingEvent,
     VQStepMetrics,
+    awake,
+    extraction,
+    prior_data,
+    prior_loop,
+    prior_start,
     train_prior,
     train_vqvae,
 )
-from distill.training.checkpoint import StateFile
+from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.loop_state import State
 from distill.training.metrics import ExtractionProgress, MetricsCallback, RolledBack
+from distill.training.notices import ignore
 from distill.training.plan import CodecPlan, PriorPlan
+from distill.training.schedule import Schedule
 from distill.training.state_file import SavedState, load_state, read_values
 
 Step = VQStepMetrics | PriorStepMetrics
@@ -227,6 +237,18 @@ def test_what_a_killed_writer_left_is_cleared_away(train: Loop, tmp_path: Path) 
     assert not torn.exists()
 
 
+def test_a_half_written_state_that_is_in_use_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a training on Windows that ends before it begins, while a backup reads what a killed one left."""
+    (tmp_path / ".distill-0a1b2c3d.part").write_bytes(b"half a state")
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "The process cannot access the file because it is being used", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    state: Any = State({}, {}, Schedule(10, epochs=1, minutes=None, peak_rate=1.0), good_every=None)
+    Checkpoint(StateFile(tmp_path / "state"), "codec", state, {}, CodecPlan(), ignore)
+
+
 def test_a_state_of_something_else_is_refused(train: Loop, small_corpus: Path, tmp_path: Path) -> None:
     train(**stop_at(3, []))
     state = load_state(tmp_path / "state", train.kind)
@@ -302,6 +324,49 @@ def test_codes_that_cannot_be_used_are_encoded_again(what: str, small_corpus: Pa
     assert codes.stat().st_size > len(kept), "they are kept again, and what the second epoch added"
 
 
+def test_what_earlier_epochs_added_is_encoded_again_before_the_clock_starts(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against minutes of learning that are spent, in silence, on encoding again what earlier epochs had added."""
+    train = train_of("prior", small_corpus, tmp_path)
+    train(**stop_at(20, []), fresh_share=1.0)
+    (tmp_path / "state.codes").unlink()
+    events: list[Any] = []
+    encode = extraction.encode_view
+    monkeypatch.setattr(extraction, "encode_view", lambda *given: (events.append("encoding"), encode(*given))[1])
+    train(resumed=load_state(tmp_path / "state", "prior"), **stop_at(21, events), fresh_share=1.0)
+    before = events[: next(at for at, event in enumerate(events) if "encoded again" in getattr(event, "text", ""))]
+    assert events.count("encoding") == before.count("encoding"), (
+        "some were encoded after it was said how long that took"
+    )
+    told = [(event.done, event.total) for event in before if isinstance(event, ExtractionProgress)]
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+
+
+def test_a_sleep_while_it_encodes_takes_no_time_from_learning(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a prior with one view and a fifth of its minutes because the laptop was closed while it encoded."""
+    slept = [0.0]
+    machine = SimpleNamespace(monotonic=lambda: time.monotonic() + slept[0], process_time=time.process_time)
+    for module in (awake, prior_data, prior_loop, prior_start):
+        monkeypatch.setattr(module, "time", machine, raising=False)
+    encode = extraction.encode_view
+
+    def closed_meanwhile(*given: Any) -> Any:
+        slept[0] += 1000.0
+        return encode(*given)
+
+    monkeypatch.setattr(extraction, "encode_view", closed_meanwhile)
+    events: list[TrainingEvent] = []
+    train_of("prior", small_corpus, tmp_path)(**stop_at(1, events), epochs=None, minutes=10)
+    values = read_values(tmp_path / "state", "prior")
+    assert values["extraction_s"] < 60
+    assert values["plan"]["views"] == 2
+    assert slept[0] > 0
+
+
 def test_a_kill_between_codes_and_state_changes_nothing(small_corpus: Path, tmp_path: Path) -> None:
     """The codes are written when an epoch begins, and the state later: the codes of an epoch that the state knows nothing of
     are forgotten, and encoded again when their time comes."""
@@ -332,6 +397,23 @@ def test_a_disk_without_room_for_the_codes_costs_no_training(
     full_disk(None)
     assert any("have to be encoded again" in event.text for event in events if isinstance(event, Notice))
     assert not list(tmp_path.glob("*.part*"))
+
+
+def test_more_minutes_are_so_many_however_long_encoding_took(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against two more minutes that become six, as a share of half an hour of encoding was added to them; and, after a
+    stop, against another end than the one that they had."""
+    train = train_of("prior", small_corpus, tmp_path)
+    train(**stop_at(2, []), epochs=None, minutes=3.0)
+    state = load_state(tmp_path / "state", "prior")
+    spent = {"extraction_s": 1800.0, "schedule": state.values["schedule"] | {"elapsed_s": 36.0}}
+    state = dataclasses.replace(state, values={**state.values, **spent})
+    minutes = Stopped(tmp_path, tmp_path / "m.distill", state, stage="prior").end(None, 2.0)[1]
+    for step in (3, 4):
+        events: list[TrainingEvent] = []
+        train(resumed=state, **stop_at(step, events), epochs=None, minutes=minutes)
+        (last,) = [event for event in events if isinstance(event, PriorStepMetrics)]
+        assert last.remaining_s == pytest.approx(120, abs=10)
+        state = load_state(tmp_path / "state", "prior")
 
 
 def test_how_much_further(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from distill.training import awake
+from distill.training.budget import charged_seconds
 from distill.training.plan import PriorPlan
 from distill.training.schedule import FINAL_SHARE, WARMUP_STEPS, Schedule
 
@@ -125,5 +126,5 @@ def test_minutes_are_those_in_which_it_could_learn(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("spent", "left_s"), [(0.0, 60.0), (0.5, 30.0), (1.5, 12.0)])
 def test_getting_ready_leaves_time_to_learn(spent: float, left_s: float) -> None:
     """Guards against recordings that took longer to encode than was thought, and a prior that learned for one step."""
-    schedule = Schedule.of(PriorPlan(minutes=1.0), 100, minutes_spent=spent)
+    schedule = Schedule.of(PriorPlan(minutes=1.0), 100, minutes_spent=charged_seconds(60 * spent, 1.0) / 60)
     assert schedule.remaining_s == pytest.approx(left_s, abs=0.5)

@@ -66,8 +66,6 @@ class ModelEntry:
         path = absolute(path)
         header = read_header(path)
         status = path.stat()
-        codec = header.codec_training
-        distance = codec.get("refinement_mel_after") if codec.get("refinement_kept") else codec.get("best_val_loss")
         return cls(
             path=path,
             digest=header.digest or "",
@@ -75,8 +73,8 @@ class ModelEntry:
             created=header.created,
             file_count=header.corpus.file_count,
             seconds=header.corpus.seconds,
-            codec_distance=_number(distance),
-            perplexity=_number(header.perplexity),
+            codec_distance=header.codec_distance,
+            perplexity=header.perplexity,
             has_prior=header.has_prior,
             recordings=tuple(dict.fromkeys(source.name for source in header.sources)),
             size=status.st_size,
@@ -177,8 +175,3 @@ def from_json(kind: type[R], text: str | bytes) -> R:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind).validate_json(text)
-
-
-def _number(value: object) -> float | None:
-    """A measured figure. A file from another program may hold text in its place, or nothing."""
-    return float(value) if isinstance(value, int | float) else None

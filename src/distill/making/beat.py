@@ -121,7 +121,7 @@ class Metronome:
     def rises(self, codes: Tensor) -> np.ndarray:
         """How much the bands rise at each of the positions ``[S, Q]`` on average: ``[S]``, 0 at the first."""
         bands = summed(self.levels, codes.to(self.levels.device))
-        found: np.ndarray = (bands[1:] - bands[:-1]).relu().mean(dim=1).double().cpu().numpy()
+        found: np.ndarray = (bands[1:] - bands[:-1]).relu().mean(dim=1).cpu().double().numpy()
         return np.concatenate([[0.0], found])
 
     @cached_property

@@ -121,6 +121,6 @@ def _levels(codec: ConvVQVAE, bands: Sequence[Sequence[float]]) -> Tensor:
 
 def _moving_mean(line: Tensor, width: int) -> np.ndarray:
     """Over every ``width`` neighbours in ``[S]``: ``[S - width + 1]``."""
-    sums = F.pad(line.double().cumsum(dim=0), (1, 0))
-    mean: np.ndarray = ((sums[width:] - sums[:-width]) / width).cpu().numpy()
+    sums = F.pad(line.cpu().double().cumsum(dim=0), (1, 0))
+    mean: np.ndarray = ((sums[width:] - sums[:-width]) / width).numpy()
     return mean

@@ -1,6 +1,7 @@
 """What a model file says of itself: its JSON header, checked field by field. Needs no PyTorch to be read."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,7 +40,8 @@ MOST_SOUND_SECONDS = 3 * 3600.0
 """Sound of all recordings in one file: decoded, three hours of stereo take 4 GB."""
 
 Words = Annotated[str, Field(max_length=1000)]
-Figures = Annotated[dict[Words, float | int | Words], Field(max_length=1000)]
+Whole = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+Figures = Annotated[dict[Words, float | Whole | Words], Field(max_length=1000)]
 
 
 class CorpusRecord(BaseModel):
@@ -153,11 +155,16 @@ class Header(BaseModel):
         return self.prior is not None
 
     @property
+    def codec_distance(self) -> float | None:
+        """Mel distance of the codec as it is, on what was held out; None where the file does not say."""
+        training = self.codec_training
+        return known(training.get("refinement_mel_after" if training.get("refinement_kept") else "best_val_loss"))
+
+    @property
     def perplexity(self) -> float | None:
-        """Of the prior's weights, on what was held out; None without a prior."""
+        """Of the prior's weights, on what was held out; None without a prior, or where the file does not say."""
         training = self.prior_training or {}
-        found = training.get("kept_perplexity", training.get("best_perplexity"))
-        return None if found is None else float(found)
+        return known(training.get("kept_perplexity", training.get("best_perplexity")))
 
     @property
     def is_codec_from_base(self) -> bool:
@@ -201,6 +208,11 @@ class Header(BaseModel):
     def is_voice_measured(self) -> bool:
         """Whether the nearer voice was found by comparing both."""
         return bool(self.voices) and not self.voices.get(ASSUMED)
+
+
+def known(figure: object) -> float | None:
+    """A measured figure. A file from another program may hold text in its place, or nothing: then it is unknown."""
+    return float(figure) if isinstance(figure, int | float) and math.isfinite(figure) else None
 
 
 def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: Any) -> Header:

@@ -87,7 +87,8 @@ def fitted_maps(examples: SketchExamples, size: int, magnitudes: int) -> tuple[L
     wanted, predicted, features = examples
     mean = wanted.mean(dim=0)
     centred = wanted - mean
-    axes = torch.linalg.eigh(centred.T @ centred)[1][:, -size:]  # [D, size]
+    covariance = (centred.T @ centred).cpu()  # MPS has no eigh
+    axes = torch.linalg.eigh(covariance)[1][:, -size:].to(centred.device)  # [D, size]
     sketch = centred @ axes
     scale = (SHARE * features.var(dim=0).sum() / sketch.var(dim=0).sum().clamp(min=1e-9)).sqrt().clamp(min=1e-3)
     projection = LinearMap(scale * axes.T, -scale * (mean @ axes))

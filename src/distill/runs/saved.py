@@ -11,7 +11,9 @@ from distill.errors import SettingError, StateFileError
 from distill.files.regular import absolute
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.runs.events import events_file
-from distill.training.plan import Plan, RefinementPlan, StageEnd
+from distill.training import budget
+from distill.training.budget import Closing
+from distill.training.plan import Plan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state_file import SavedState
 
 BRANCHED_FROM = "branched_from"
@@ -34,6 +36,8 @@ class Origin:
     """The second stage that is to follow a codec's first one."""
     branched_from: str = ""
     """The run that it went on from, if that is another file's."""
+    closing: Closing | None = None
+    """What there is time for after a prior's training."""
 
     def values(self) -> dict[str, Any]:
         """As JSON values."""
@@ -42,6 +46,8 @@ class Origin:
         )
         if self.branched_from:
             planned[BRANCHED_FROM] = self.branched_from
+        if self.closing is not None:
+            planned["closing"] = dataclasses.asdict(self.closing)
         return {**planned, "model": str(absolute(self.model)), "folder": str(self.folder), "events": self.events}
 
 
@@ -50,8 +56,7 @@ def further(state: SavedState, epochs: int | None, minutes: float | None) -> tup
     if epochs is not None:
         epochs += state.value("epoch", int)
     if minutes is not None:
-        extraction_s = float(state.values.get("extraction_s", 0.0))
-        minutes += (state.value("schedule.elapsed_s", float) + extraction_s) / 60
+        minutes += state.minutes_spent
     return epochs, minutes
 
 
@@ -96,6 +101,18 @@ class Stopped:
         """The second stage that is to follow; None without one."""
         planned = self.state.value("about", dict).get("second_stage")
         return None if planned is None else StageEnd(planned["epochs"], planned["minutes"])
+
+    def closing(self, plan: PriorPlan) -> tuple[Closing, PriorPlan]:
+        """What there is time for after a prior's training that goes on with this plan, and the plan that leaves time for it.
+
+        One that keeps its minutes has left that time already; otherwise it is left of those that were added.
+        """
+        if plan.minutes != self.state.value("plan", dict).get("minutes"):
+            return budget.leaves_time_to_close(plan, self.state.minutes_spent)
+        saved = self.state.value("about", dict).get("closing")
+        if saved is None:  # an earlier version saved it
+            return budget.leaves_time_to_close(plan)[0], plan
+        return Closing(saved["hears"], saved["measures"], saved["evens"]), plan
 
     @property
     def step(self) -> int:

@@ -14,6 +14,7 @@ from distill.runs.anew import SECOND_EPOCHS, SECOND_MINUTES, WHOLE_RUN
 from distill.runs.journal import Recorded, recorded_run
 from distill.runs.saved import BRANCHED_FROM, Origin, RefinementRun, Stopped
 from distill.sizes import suggested_sizes
+from distill.training.budget import Closing
 from distill.training.metrics import MetricsCallback
 from distill.training.plan import Plan, PriorPlan, StageEnd
 
@@ -38,6 +39,7 @@ def recorded_stage(
     resumed: Stopped | RefinementRun | None = None,
     second_stage: StageEnd | None = None,
     whole_run: Mapping[str, Any] | None = None,
+    closing: Closing | None = None,
 ) -> Iterator[tuple[Recorded, "StateFile"]]:
     """A stage that is noted in the library, as :func:`recorded_run`, and where its state is saved, beside its events.
 
@@ -47,6 +49,7 @@ def recorded_stage(
         resumed: where it goes on.
         second_stage: the one that is to follow a codec's first one.
         whole_run: what the run was asked for that begins with this codec.
+        closing: what there is time for after a prior's training.
     """
     from distill.models import ranks
     from distill.training.checkpoint import StateFile  # with PyTorch, which whoever reads does without
@@ -69,6 +72,8 @@ def recorded_stage(
             StateFile(
                 events.with_name(f"{kind}.state"),
                 state,
-                lambda: Origin(model_path, corpus.folder, record.log.position, second_stage, branched_from).values(),
+                lambda: Origin(
+                    model_path, corpus.folder, record.log.position, second_stage, branched_from, closing
+                ).values(),
             ),
         )

@@ -30,6 +30,8 @@ LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S, LEAST_TO_EVEN_S = 9.0, 19.0, 15.0
 grains are evened out where there is time for more than beat, level and voices."""
 OVERRUN_S, OVERRUN_SHARE = 5.0, 0.1
 """A run that exceeds its minutes by more than both, so many seconds and this share of them, says what took how long."""
+LEAST_TO_LEARN = 0.2
+"""Of a prior's minutes, however long it took to encode: the learning rate of a single step is next to nothing."""
 LEAST_SHARE = 0.1
 """Learning gets at least this share of the minutes, however long the rest takes."""
 
@@ -83,6 +85,12 @@ def codec_seconds(left: float, corpus_seconds: float) -> float:
     return CODEC_SHARE * (left - min(corpus_seconds / ENCODED_A_SECOND, left / 2))
 
 
+def charged_seconds(extraction_s: float, minutes: float | None) -> float:
+    """How many of the seconds that encoding the recordings took come off the minutes that a prior begins with: not more than
+    leave ``LEAST_TO_LEARN``, and none where no clock ends it. What is added to the minutes later is for learning alone."""
+    return 0.0 if minutes is None else min(extraction_s, (1 - LEAST_TO_LEARN) * 60 * minutes)
+
+
 class TimeTaken:
     """How long each part of a run takes, in seconds in which the computer is awake."""
 
@@ -133,11 +141,15 @@ WHOLE_CLOSING = Closing(hears=True, measures=True, evens=True)
 """With time for all of it."""
 
 
-def leaves_time_to_close(plan: PriorPlan) -> tuple[Closing, PriorPlan]:
-    """What there is time for after the training, and the plan that leaves time for it; nothing where it has no minutes."""
+def leaves_time_to_close(plan: PriorPlan, spent: float = 0.0) -> tuple[Closing, PriorPlan]:
+    """What there is time for after the training, and the plan that leaves time for it; nothing where it has no minutes.
+
+    Args:
+        spent: minutes of the plan that are spent already; the time is left of the others.
+    """
     if plan.minutes is None:
         return Closing(hears=False, measures=False, evens=True), plan
-    most = MEASURING_SHARE * 60 * plan.minutes
+    most = MEASURING_SHARE * 60 * (plan.minutes - spent)
     closing = Closing(most >= LEAST_TO_HEAR_S, most >= LEAST_TO_MEASURE_S, most >= LEAST_TO_EVEN_S)
     taken = closing.hears * min(HEARING_SECONDS, most) + closing.measures * min(MEASURING_SECONDS, most)
     return closing, dataclasses.replace(plan, minutes=plan.minutes - taken / 60)

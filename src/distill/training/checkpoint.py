@@ -1,5 +1,6 @@
 """When a loop's state is saved: soon after the start, about once a minute, and when training stops."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class Checkpoint:
         self.begin_anew()
         if file.path is not None and file.path.parent.is_dir():
             for torn in file.path.parent.glob(".distill-*.part*"):  # of a process that was killed while it wrote
-                torn.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # open elsewhere (Windows): the next run takes it
+                    torn.unlink(missing_ok=True)
 
     def begin_anew(self) -> None:
         """Saves the next state as early as the first one of a run."""

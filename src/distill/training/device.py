@@ -99,8 +99,23 @@ def _half(kind: str) -> Any:
     from lightning_fabric.plugins.precision import MixedPrecision
 
     class Half(MixedPrecision):  # type: ignore[misc]
+        is_unscaled = False
+
+        def backward(self, tensor: torch.Tensor, model: torch.nn.Module | None, *args: Any, **kwargs: Any) -> None:
+            if (
+                self.is_unscaled
+            ):  # no step was taken by the last gradients; the scaler has to be told before the next ones
+                self.scaler.update()
+                self.is_unscaled = False
+            super().backward(tensor, model, *args, **kwargs)
+
         def unscale_gradients(self, optimizer: torch.optim.Optimizer) -> None:
             # Fabric's own refuses fused optimizers, which since PyTorch 2.1 know that gradients are unscaled already.
             self.scaler.unscale_(optimizer)
+            self.is_unscaled = True
+
+        def optimizer_step(self, optimizer: Any, **kwargs: Any) -> Any:
+            self.is_unscaled = False
+            return super().optimizer_step(optimizer, **kwargs)
 
     return Half("16-mixed", kind, torch.amp.GradScaler(kind, init_scale=_FIRST_SCALE))

@@ -18,6 +18,7 @@ from distill.codes.extract import Codec, encode_view
 from distill.codes.views import View
 from distill.models import ranks
 from distill.recordings.passages import Passage
+from distill.training import awake
 
 _HELD_OUT, _END = -1, -2
 
@@ -111,6 +112,7 @@ class Extraction:
 
     def _encode(self, passage: Passage, view: int) -> Tensor:
         how = View.numbered(view, self._codec.hop, self._transpose)
+        awake.seconds()  # a clock that tells a sleep from work, if it is looked at often
         return encode_view(self._codec, passage.blocks(self._codec.channels), how, self._device)
 
 

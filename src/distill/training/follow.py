@@ -24,7 +24,7 @@ from distill.training.device import make_fabric
 from distill.training.extraction import Extraction
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
 from distill.training.prior_loop import end_prior_epoch, train_prior_epoch, validated
-from distill.training.prior_start import first_state
+from distill.training.prior_start import first_state, take_up
 from distill.training.state_file import unpacked
 from distill.training.vqvae_loop import train_vqvae
 
@@ -83,7 +83,7 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     torch.manual_seed(plan.seed)
     state = first_state(CodePrior(config), plan, order["steps_per_epoch"], order["extraction_s"], fabric, stop)
     if state_file.resumed is not None:
-        state.restore(state_file.resumed, {})
+        take_up(state, state_file.resumed, plan, {})
     # Dropout differs between ranks.
     torch.manual_seed(plan.seed_of(state.schedule.step) * ranks.world_size() + ranks.rank())
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distill.models.header import SECOND_RUN, UNMEASURED, CorpusRecord, Header, new_header
+from distill.models.header import SECOND_RUN, UNMEASURED, CorpusRecord, Header, known, new_header
 from distill.training.adversarial import RefinementResult
 from distill.training.vqvae_loop import VQTrainingResult
 
@@ -57,8 +57,9 @@ def reason_to_keep_prior(
             "end, and replaces it only once its training is done."
         )
         return stopped if is_stopped else ""
-    was, now = float(before["best_perplexity"]), float(after["best_perplexity"])
-    better = (
+    was, now = known(before.get("best_perplexity")), float(after["best_perplexity"])
+    if was is None or was > now:
+        return ""
+    return (
         f"The prior that {model_path} already has is better (perplexity {was:.1f}, the new one {now:.1f}); it is kept."
     )
-    return better if was <= now else ""

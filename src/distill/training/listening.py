@@ -8,6 +8,7 @@ Written whenever the state is saved, so that whoever follows a run can listen to
 Two passages of some seconds cost a hundredth of the time between two states. Reading them needs no PyTorch either.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -191,7 +192,8 @@ def _thin(folder: Path, stage: str) -> None:
     moments = [one for one in _moments(folder) if one.stage == stage]
     while len(moments) > KEPT:
         nearest = min(range(1, len(moments) - 1), key=lambda at: moments[at + 1].step - moments[at - 1].step)
-        moments.pop(nearest).file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another program plays it (Windows): a later moment takes it away
+            moments.pop(nearest).file.unlink(missing_ok=True)
 
 
 def _chosen(held_out: Sequence[Passage], channels: int, hop: int) -> list[tuple[str, np.ndarray]]:

@@ -45,7 +45,7 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
         f"The prior hesitates between only {val_perplexity:.2f} of {codebook_size} codes at each step; below "
         f"{threshold:.1f}, with {counted(dataset_file_count, 'file')}, it may be reciting your recordings instead of "
         "composing. You can stop now (Ctrl-C) and keep the best weights so far, or let it go on. More recordings, "
-        "a smaller --hidden-size or fewer epochs help."
+        "a smaller prior or less time help."
     )
 
 
@@ -72,7 +72,7 @@ def check_gap(train_losses: Sequence[float], val_losses: Sequence[float], is_hel
         f"The prior is memorising its recordings: since epoch {best + 1} its training loss fell from "
         f"{train_losses[best]:.2f} to {train_losses[-1]:.2f} while its held-out loss rose from {val_losses[best]:.2f} to "
         f"{val_losses[-1]:.2f}. The weights that are kept are from about epoch {best + 1}. More recordings help most; "
-        "a smaller --hidden-size helps too."
+        "a smaller prior helps too."
     )
 
 

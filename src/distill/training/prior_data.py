@@ -1,7 +1,6 @@
 """The training data of a prior: a corpus as codes, encoded by the frozen codec of a model file."""
 
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,11 +19,11 @@ from distill.models.model_file import Model, Source
 from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Passage, Split
 from distill.recordings.windows import spread
-from distill.training.budget import CODEC_SHARE
+from distill.training import awake
+from distill.training.budget import CODEC_SHARE, LEAST_TO_LEARN
 from distill.training.extraction import Extraction
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
 from distill.training.orders import order_extraction
-from distill.training.schedule import LEAST_TO_LEARN
 
 if TYPE_CHECKING:
     from distill.training.plan import PriorPlan
@@ -141,15 +140,16 @@ class PriorData:
         device: torch.device,
         callback: MetricsCallback,
         *,
-        is_new: bool = True,
+        epoch: int | None = None,
         kept: "KeptCodes | None" = None,
     ) -> "PriorData":
         """Encodes the held-out passages and the first views of the others with the frozen codec, shared among all ranks.
 
         Args:
-            is_new: whether the number of views is decided now, by the plan and its minutes. The plan of a resumed run says
-                how many it had.
-            kept: the encodings of an earlier run, used as they are.
+            epoch: the one that a resumed run goes on in, counted from 0; its plan says how many views it began with. None of a
+                new one: their number is decided now, by the plan and its minutes.
+            kept: the encodings of an earlier run, used as they are. Where a resumed run has none, all that its epochs added is
+                encoded again too.
         """
         codec = model.codec
         extraction = Extraction(codec, split.train, split.held_out, plan.transpose, device, is_shared=kept is None)
@@ -158,35 +158,43 @@ class PriorData:
             if held_out_s + train_s > WORTH_TELLING_S:
                 callback(Notice(_announced(extraction.pace(split.train[0]), held_out_s + train_s)))
             order_extraction(corpus, split, codec, plan)
-        started = time.monotonic()
+        started = awake.seconds()
         held_out = kept.held_out if kept else extraction.held_out()
-        seconds_a_view = (time.monotonic() - started) * train_s / held_out_s
-        number = _views_to_encode(plan, seconds_a_view, callback) if is_new else plan.views
+        seconds_a_view = (awake.seconds() - started) * train_s / held_out_s
+        number = _views_to_encode(plan, seconds_a_view, callback) if epoch is None else plan.views
         in_all = len(split.train)
 
         def encode(passage: int, view: int) -> Tensor:
             def done(passages: int) -> None:
-                callback(ExtractionProgress(view * in_all + passages, max(1, number) * in_all))
+                callback(ExtractionProgress(view * in_all + passages, max(number, view + 1) * in_all))
 
             return extraction.passage(passage, view, done)
 
+        def tell(done: int, total: int) -> None:
+            callback(ExtractionProgress(done, total))
+
         views = CodeViews(encode, in_all, kept.coded if kept else ())
         if kept is None:
-            views.set_size(number * views.passages, lambda done, total: callback(ExtractionProgress(done, total)))
-            extraction.end_sharing()
+            views.set_size(number * views.passages, tell)
         seq_len = config.context_positions
         order = torch.Generator().manual_seed(plan.seed)
         sequences = flatten_codes(torch.stack(spread(laid_out(held_out, seq_len, order), MOST_HELD_OUT)))
-        return cls(views, held_out, sequences, _sources(split, views.first(), held_out, codec.sample_rate), seq_len)
+        data = cls(views, held_out, sequences, _sources(split, views.first(), held_out, codec.sample_rate), seq_len)
+        if kept is None and epoch is not None:
+            data.grow(epoch, plan, tell)
+        extraction.end_sharing()
+        return data
 
-    def grow(self, epoch: int, plan: "PriorPlan") -> bool:
+    def grow(
+        self, epoch: int, plan: "PriorPlan", progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> bool:
         """Adds the encodings that are new in ``epoch``, counted from 0, or drops those of later ones; returns whether any are.
 
         Each epoch adds ``plan.fresh_share`` of the positions that it trains on.
         """
         an_encoding = self.views.positions / self.views.passages
         fresh = math.ceil(plan.fresh_share * self.count(plan) * self.seq_len / an_encoding)
-        return self.views.set_size(plan.views * self.views.passages + epoch * fresh)
+        return self.views.set_size(plan.views * self.views.passages + epoch * fresh, progress)
 
     def to_keep(self) -> "KeptCodes":
         """All encodings, to be saved for a resumed run."""

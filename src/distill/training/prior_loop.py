@@ -19,6 +19,7 @@ from distill.models.model_file import Source
 from distill.models.prior import CodePrior
 from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Split
+from distill.training import awake
 from distill.training.agreement import Stop
 from distill.training.candidates import Candidate, candidates, worth_hearing
 from distill.training.checkpoint import Checkpoint, StateFile
@@ -115,7 +116,7 @@ def train_prior(
         StateFileError: if the state to resume belongs to another codec or other recordings.
         TrainingError: if training diverges repeatedly before the first epoch is done.
     """
-    called = time.monotonic()
+    called = awake.seconds()
     plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
     fabric = make_fabric(plan.device, plan.precision)
     inputs = PriorInputs.of(Path(model_path), dataset_dir, prior_config, plan, split, fabric.device, tell)

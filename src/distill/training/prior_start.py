@@ -1,7 +1,7 @@
 """How a prior's training starts or resumes: its inputs, its codes, and its state before the first step."""
 
 import dataclasses
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -21,7 +21,9 @@ from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import Passage, Split
 from distill.recordings.split import split_corpus
 from distill.sizes import prior_config_for
+from distill.training import awake
 from distill.training.agreement import Agreement
+from distill.training.budget import charged_seconds
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.device import minutes_on_processor
 from distill.training.kept_codes import digest_of, keep_codes, kept_codes
@@ -126,7 +128,7 @@ def begin(
     """Encodes the recordings, makes the prior, tells the other ranks, and takes up the state to resume if there is one.
 
     Args:
-        called: by ``time.monotonic()``, when the training was asked for.
+        called: by ``awake.seconds()``, when the training was asked for.
 
     Raises:
         StateFileError: if the state to resume belongs to another codec or other recordings.
@@ -134,8 +136,8 @@ def begin(
     data, plan, are_kept = encoded(inputs, plan, file, fabric.device, callback)
     prior, is_from_base = new_prior(inputs.config, plan, inputs.model.codec, inputs.split.train, data.views.first())
     # Extraction is paid from the plan's minutes, but extracting again after a stop is not.
-    again = time.monotonic() - called
-    extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
+    again = awake.seconds() - called
+    extraction_s = charged_seconds(again, plan.minutes) if file.resumed is None else file.resumed.charged_s
     steps_per_epoch = -(-data.count(plan) // (ranks.world_size() * plan.batch_size))
     order_prior(inputs.config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
     stop = Agreement(cancel_event)  # with the other ranks, which make theirs once they have the order
@@ -143,7 +145,7 @@ def begin(
     digests = inputs.digests
     belongs_to = {**digests, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
     if file.resumed is not None:
-        state.restore(file.resumed, digests if is_older(file.resumed) else belongs_to)
+        take_up(state, file.resumed, plan, digests if is_older(file.resumed) else belongs_to)
         if not are_kept:
             callback(
                 Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training.")
@@ -182,10 +184,11 @@ def encoded(
         plan = dataclasses.replace(plan, views=resumed.value("plan.views", int))
         # What an earlier version began goes on with as many of today's views.
         plan = dataclasses.replace(plan, fresh_share=0.0) if is_older(resumed) else plan
+    epoch = None if resumed is None else resumed.value("epoch", int)
     data = PriorData.of(
-        inputs.model, inputs.corpus, split, inputs.config, plan, device, callback, is_new=resumed is None, kept=kept
+        inputs.model, inputs.corpus, split, inputs.config, plan, device, callback, epoch=epoch, kept=kept
     )
-    plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
+    plan = dataclasses.replace(plan, views=data.views.number if resumed is None else plan.views)
     return data, plan, kept is not None
 
 
@@ -226,13 +229,20 @@ def first_state(
     """The prior before its first step, the same on all ranks, and all that changes with it.
 
     Args:
-        extraction_s: seconds of the plan's minutes that encoding the recordings took.
+        extraction_s: seconds of the plan's minutes that went into encoding the recordings.
     """
     optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
     model, optimizer = fabric.setup(prior, optimizer)
     ranks.broadcast_tensors(prior.state_dict().values())
     schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60, agreement=agreement)
     return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
+
+
+def take_up(state: State[WrappedPrior], resumed: SavedState, plan: PriorPlan, belongs_to: Mapping[str, str]) -> None:
+    """Restores a state (:meth:`State.restore`). A cool-down goes on only if the plan ends where it did."""
+    state.restore(resumed, belongs_to)
+    if not resumed.ends_as(plan):
+        state.schedule.cooldown = None
 
 
 def parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:

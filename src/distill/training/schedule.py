@@ -12,8 +12,6 @@ from distill.training.plan import Plan
 WARMUP_STEPS = 50
 FINAL_SHARE = 0.02
 """The learning rate ends at this share of its peak."""
-LEAST_TO_LEARN = 0.2
-"""Of a plan's minutes, however long it took to get ready: the learning rate of a single step is next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,9 @@ class Schedule:
     def of(
         cls, plan: Plan, steps_per_epoch: int, minutes_spent: float = 0.0, agreement: Agreement | None = None
     ) -> Self:
-        """The schedule of a plan, some of whose minutes may have been spent before the first step: not more than leave
-        ``LEAST_TO_LEARN``."""
+        """The schedule of a plan, some of whose minutes may have been spent before the first step."""
         epochs, minutes = plan.end
-        left = None if minutes is None else max(minutes - minutes_spent, LEAST_TO_LEARN * minutes)
+        left = None if minutes is None else minutes - minutes_spent
         return cls(steps_per_epoch, epochs=epochs, minutes=left, peak_rate=plan.learning_rate, agreement=agreement)
 
     def reserve(self, seconds: float) -> None:

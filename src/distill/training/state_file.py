@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from distill.errors import StateFileError
 from distill.files.atomic import written_aside
+from distill.training.budget import charged_seconds
 from distill.training.older import parts_of_format_1, values_of_format_1
+from distill.training.plan import Plan
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +57,22 @@ class SavedState:
                 "Train that stage again.",
             )
         return found
+
+    def ends_as(self, plan: Plan) -> bool:
+        """Whether a plan has the end that the saved training was to come to."""
+        saved = self.value("plan", dict)
+        return (plan.epochs, plan.minutes) == (saved.get("epochs"), saved.get("minutes"))
+
+    @property
+    def charged_s(self) -> float:
+        """Seconds of its minutes that went into encoding the recordings; earlier versions saved how long that took."""
+        took_s = float(self.values.get("extraction_s", 0.0))
+        return charged_seconds(took_s, self.value("plan", dict).get("minutes"))
+
+    @property
+    def minutes_spent(self) -> float:
+        """How many of its minutes are spent."""
+        return (self.value("schedule.elapsed_s", float) + self.charged_s) / 60
 
 
 def save_state(path: Path, kind: str, state: SavedState) -> Path:
@@ -99,7 +117,7 @@ def load_state(path: Path, kind: str) -> SavedState:
 
     about = _about(path, kind)
     try:
-        tensors = safetensors.torch.load_file(path)
+        tensors = safetensors.torch.load(path.read_bytes())  # load_file would map the file, which is to be replaced
     except (OSError, safetensors.SafetensorError) as error:
         raise _unusable(path, "its tensors cannot be read") from error
     if _digest(tensors, about["values"]) != about["digest"]:

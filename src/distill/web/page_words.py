@@ -47,8 +47,6 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r", or refine the sound of this one: distill train .*", "."),
     (r"--minutes (\d+) would give", r"\1 minutes would give"),
     (r"a smaller --codebook-size", "fewer codes per level"),
-    (r", a smaller --hidden-size or fewer epochs help\.", " or fewer minutes help."),
-    (r" More recordings help most; a smaller --hidden-size helps too\.", " More recordings help most."),
     (r"You can stop now \(Ctrl-C\)", "You can stop now"),
     (r"with another --seed", "with another seed"),
     (r"Use --device auto", "Choose (auto) as the device"),
