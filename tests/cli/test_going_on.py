@@ -157,6 +157,19 @@ def test_models_that_share_a_codec_go_on_each_with_its_own_prior(
     assert load_model(third).require_prior().config.num_layers == 2, "a copy knows its run"
 
 
+def test_a_run_whose_model_was_moved_needs_it(
+    distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against a prior that cannot go on, with "cannot be read" of a file nobody gave, although its model was given."""
+    assert stopped(PriorStepMetrics, 3, "train-prior", tiny, small_corpus, "--epochs", 2).code == 0
+    moved = tiny.rename(tmp_path / "moved.distill")
+    assert "distill train-prior --resume MODEL" in distill("status").err
+    distill("train-prior", "--resume", run_folder()).refused(str(tiny), "distill train-prior --resume MODEL")
+    answer = distill("train-prior", moved, "--resume", run_folder(), "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["epochs_trained"] == 2
+
+
 def test_a_run_tells_what_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path) -> None:
     answer = stopped(VQStepMetrics, 2, "run", small_corpus, "--minutes", 1, "--out", tmp_path / "new")
     model = tmp_path / "new" / "small.distill"

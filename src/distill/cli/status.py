@@ -117,7 +117,7 @@ def _show_all(runs: list["RunStatus"]) -> None:
     for run in runs:
         if run.next_command:
             place("Go on", run.next_command)
-        elif run.state in ("interrupted", "failed"):
+        elif run.message:
             note(f"{run.run_folder.name}: {run.message}", "yellow")
 
 

@@ -23,7 +23,7 @@ from distill.files.regular import absolute
 from distill.models.header import UNMEASURED, read_header
 from distill.runs.copies import branch_of, is_same, on_its_own, run_of
 from distill.runs.saved import BRANCHED_FROM, RefinementRun, Stopped, further
-from distill.runs.status import BEGIN_AGAIN, look, records_of
+from distill.runs.status import BEGIN_AGAIN, look, records_of, where_is
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state_file import CODES_SUFFIX, load_state, read_values
 
@@ -48,7 +48,7 @@ def stopped_codec(run: Path) -> Stopped | None:
         run: a run's folder, or a model file, which need not have been written yet.
 
     Raises:
-        ModelFileError, StateFileError: if what is there is damaged.
+        ModelFileError, StateFileError: if what is there is damaged, or the run has a second stage and its model was moved.
         OutputError: if another model has taken the name of the run's.
     """
     if run.is_dir():
@@ -65,6 +65,10 @@ def stopped_codec(run: Path) -> Stopped | None:
     stopped = _load(found, CODEC_STATE)
     model_path = stopped.model_path if run.is_dir() else run
     if not model_path.exists():
+        if (
+            found / REFINEMENT_STATE
+        ).exists():  # the first stage would begin again, and then the second in place of that one
+            raise StateFileError(*where_is(model_path, "codec"))
         return dataclasses.replace(stopped, model_path=model_path)
     training = read_header(model_path).codec_training
     if training.get("run") not in (found.name, stopped.state.value("about", dict).get(BRANCHED_FROM, found.name)):
@@ -122,14 +126,17 @@ def refined_model(run: Path) -> Path:
         run: a run's folder, or the model file itself.
 
     Raises:
-        StateFileError: if the folder holds no such run.
+        StateFileError: if the folder holds no such run, or its model was moved.
     """
     if run.is_dir() and not (run / REFINEMENT_STATE).exists():
         raise StateFileError(
             f"{run} holds no training of a codec that could go on.",
             "Give a model file, or a run's folder with its states.",
         )
-    return _load(run, REFINEMENT_STATE).model_path if run.is_dir() else run
+    model_path = _load(run, REFINEMENT_STATE).model_path if run.is_dir() else run
+    if run.is_dir() and not model_path.exists():
+        raise StateFileError(*where_is(model_path, "refinement"))
+    return model_path
 
 
 def has_second_stage(model: "Model", path: Path) -> bool:
@@ -137,11 +144,14 @@ def has_second_stage(model: "Model", path: Path) -> bool:
     return "refinement_steps" in model.header.codec_training or _refinement_of(model, path) is not None
 
 
-def stopped_prior(run: Path) -> Stopped:
+def stopped_prior(run: Path, model_path: Path | None = None) -> Stopped:
     """The newest training of a prior of a run or of a model.
 
+    Args:
+        model_path: where the model is now, if not where the run left it.
+
     Raises:
-        ModelFileError, StateFileError: if what is there is damaged.
+        ModelFileError, StateFileError: if what is there is damaged, or a run is given whose model was moved.
         SettingError: if there is none on this computer.
     """
     if run.is_dir():
@@ -158,7 +168,9 @@ def stopped_prior(run: Path) -> Stopped:
             f"Begin one: {command('distill', 'train-prior', run if run.is_file() else 'MODEL', 'FOLDER')}",
         )
     stopped = _load(found, PRIOR_STATE)
-    model_path = stopped.model_path if run.is_dir() else run
+    model_path = model_path or (stopped.model_path if run.is_dir() else run)
+    if run.is_dir() and not model_path.exists():
+        raise StateFileError(*where_is(model_path, "prior"))
     training = read_header(model_path).prior_training or {}
     written = training["epochs_trained"] if training.get("run") == found.name else 0
     is_measured = not training.get(UNMEASURED)
