@@ -12,7 +12,16 @@ import torch
 
 import distill
 import small_distill
-from distill.errors import CodesFileError, DeviceError, DistillError, MissingPriorError, OutputError, SettingError
+from distill.errors import (
+    CodesFileError,
+    CorpusError,
+    DeviceError,
+    DistillError,
+    MissingPriorError,
+    OutputError,
+    SettingError,
+)
+from distill.files.names import run_folders
 from distill.models import Model
 from distill.models.model_file import Source
 
@@ -96,6 +105,13 @@ def test_what_cannot_be_is_refused_in_words(
     with pytest.raises(DistillError, match=said):
         distill.train(small_corpus, tmp_path, **settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_recordings_that_are_not_there_leave_no_run(tmp_path: Path) -> None:
+    """Guards against typos that push out what finished runs have saved: of the newest ones only it is kept."""
+    with pytest.raises(CorpusError, match="recordigns"):
+        distill.train(tmp_path / "recordigns", tmp_path / "new.distill")
+    assert run_folders() == []
 
 
 @pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])

@@ -98,10 +98,10 @@ def train(
     changes = {field: value for field, value in chosen.items() if value is not None}
     check_sizes(VQVAEConfig, changes)
     with claimed(wanted) as target:
-        run_folder = new_run_folder(target.stem)
         started = awake.seconds()
         corpus = import_corpus(folder, channels=channels, ahead=noticing(callback or ignore))
         split = split_corpus(corpus, seed=seed)
+        run_folder = new_run_folder(target.stem)
         model, _ = pipeline.train_codec_in_stages(
             corpus,
             split,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from distill.files.home import home
-from distill.files.names import claimed, sole_writer
+from distill.files.names import claimed, new_run_folder, run_folders, sole_writer
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
@@ -209,10 +209,12 @@ def test_the_second_stage_follows_a_first_one_that_was_stopped(
 def test_states_of_finished_runs_do_not_pile_up(
     distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
+    """Guards, too, against runs that never saved anything and push the good one's state out."""
     words = ("train", small_corpus, "--out", tmp_path, "--epochs", 2)
     stopped(VQStepMetrics, 2, *words, "--name", "stopped")
     for name in ("one", "two"):
         assert distill(*words, "--name", name).code == 0
+    new_run_folder("never-begun")
     forget_finished(kept=1)
     kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
     assert kept == {"stopped", "two"}
@@ -312,6 +314,12 @@ def test_a_training_that_is_not_kept_is_not_taken_for_a_second_stage(
         answer.refused("its state is not on this computer", f"distill train FOLDER --resume {tiny} --quality high")
     assert tiny.read_bytes() == before
     assert distill("train", small_corpus, "--resume", tiny, "--quality", "high", "--epochs", 1).code == 0
+
+
+def test_recordings_that_are_not_there_leave_no_run(distill: Distill, tiny: Path) -> None:
+    """Guards against an empty run for every typo of whoever refines a model that was trained elsewhere."""
+    distill("train", "nowhere", "--resume", tiny, "--quality", "high").refused("nowhere")
+    assert run_folders() == []
 
 
 def test_a_run_that_another_process_trains_is_left_alone(

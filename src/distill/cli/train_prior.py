@@ -148,10 +148,10 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     settings = resumed_settings(stopped.step, asked.epochs, asked.minutes, asked.device, plan.precision)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
-    stopped = on_its_own(stopped, model_path, "prior")
     with watched(asked.watching, lambda: stopped.run_folder.name) as training, claimed(model_path):
         corpus, split = _recordings(training, dataset_dir, codec)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
+        stopped = on_its_own(stopped, model_path, "prior")
         bundled = pipeline.add_prior(
             model_path,
             corpus,

@@ -22,7 +22,7 @@ from distill.files.names import command, new_run_folder, run_folders
 from distill.files.regular import absolute
 from distill.models.header import UNMEASURED, read_header
 from distill.runs.copies import branch_of, is_same, on_its_own, run_of
-from distill.runs.saved import BRANCHED_FROM, RefinementRun, Stopped, further
+from distill.runs.saved import BRANCHED_FROM, PlannedRefinement, RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look, records_of, where_is
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state_file import CODES_SUFFIX, load_state, read_values
@@ -194,9 +194,10 @@ def forget_finished(kept: int = FINISHED_KEPT) -> None:
     """Removes the states of finished stages from all runs but the newest; whatever can still go on stays.
 
     Args:
-        kept: how many runs count as the newest.
+        kept: how many runs count as the newest, of those that hold a state.
     """
-    for folder in run_folders()[kept:]:
+    saved = [folder for folder in run_folders() if any((folder / name).exists() for name in _KINDS)]
+    for folder in saved[kept:]:
         for name, kind in _KINDS.items():
             try:
                 if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
@@ -208,7 +209,7 @@ def forget_finished(kept: int = FINISHED_KEPT) -> None:
 
 def next_refinement(
     path: Path, model: "Model", wanted: RefinementPlan, default_minutes: float, first: Stopped | None = None
-) -> RefinementRun:
+) -> PlannedRefinement:
     """Where the second stage of the model at ``path`` goes on; its beginning, if the model has had none yet.
 
     Args:
@@ -232,13 +233,13 @@ def next_refinement(
             epochs, minutes = end.epochs, end.minutes
         # A copy of the model has its first stage in common with it, and may have had its second there.
         is_free = first is not None and not (first.run_folder / REFINEMENT_STATE).exists()
-        run_folder = first.run_folder if first and is_free else new_run_folder(path.stem)
+        run_folder = first.run_folder if first and is_free else None
         # The same recordings are held out as in the first stage.
         record = model.header.corpus
         plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
         if first is not None:
             plan = dataclasses.replace(plan, precision=CodecPlan.of(first.state.value("plan", dict)).precision)
-        return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
+        return PlannedRefinement(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
     state = load_state(found / REFINEMENT_STATE, RefinementPlan.STATE_KIND)
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
     if epochs is not None or minutes is not None:
@@ -253,7 +254,17 @@ def next_refinement(
         raise SettingError(
             f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."
         )
-    return on_its_own(RefinementRun(found, plan, state), path, "refinement")
+    return PlannedRefinement(found, plan, state)
+
+
+def begin_refinement(planned: PlannedRefinement, path: Path) -> RefinementRun:
+    """A second stage with its folder, a new one where it needs one: for the model at ``path``, whose recordings are read.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    run_folder = planned.run_folder or new_run_folder(path.stem)
+    return on_its_own(RefinementRun(run_folder, planned.plan, planned.state), path, "refinement")
 
 
 def _refinement_of(model: "Model", path: Path) -> Path | None:
