@@ -328,7 +328,7 @@ def run(
             return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
         taken.by("the codec")
-        left_s = 60 * minutes - taken.seconds - making_s
+        left_s -= taken.parts["the codec"]
         bundled = add_prior(
             model_path,
             corpus,
