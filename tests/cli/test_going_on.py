@@ -12,6 +12,7 @@ import torch
 
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder, run_folders, sole_writer
+from distill.library import Library
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
@@ -314,6 +315,14 @@ def test_a_training_that_is_not_kept_is_not_taken_for_a_second_stage(
         answer.refused("its state is not on this computer", f"distill train FOLDER --resume {tiny} --quality high")
     assert tiny.read_bytes() == before
     assert distill("train", small_corpus, "--resume", tiny, "--quality", "high", "--epochs", 1).code == 0
+
+
+def test_a_name_that_recordings_have_as_well_means_the_model(distill: Distill, tiny: Path, tmp_path: Path) -> None:
+    """Guards against a folder of recordings that is taken for a run, where a model of that name was asked for."""
+    Library(lambda _: None).note_model(tiny)
+    (tmp_path / "here" / "tiny").mkdir()
+    distill("train", "--resume", "tiny").refused(f"The training of {tiny} cannot go on")
+    distill("train-prior", "--resume", "tiny").refused(f"No training of a prior for {tiny} is saved")
 
 
 def test_recordings_that_are_not_there_leave_no_run(distill: Distill, tiny: Path) -> None:

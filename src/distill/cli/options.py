@@ -308,6 +308,17 @@ def model_file(given: Path) -> Path:
     return path_of(Library(warn), given)
 
 
+def run_or_model(given: Path) -> Path:
+    """The folder of a RUN, or the file of a MODEL: a folder of recordings may have the name of their model.
+
+    Raises:
+        LibraryError: if it is no run, and no model is called so, or more than one.
+    """
+    from distill.runs.status import is_run
+
+    return given if is_run(given) else model_file(given)
+
+
 def require_prior(model: "Model", path: Path) -> None:
     """Refuses a model without a prior, with the command that trains one, ready to copy.
 

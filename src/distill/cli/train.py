@@ -175,11 +175,12 @@ def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
     from distill.models.model_file import load_model
     from distill.runs.resume import has_second_stage, refined_model, refuse_forgotten, refuse_unsaved, stopped_codec
 
+    run = options.run_or_model(run) if run.exists() else run
     first = stopped_codec(run)
     if first is None:
         refuse_unsaved(run)
-    if first is None and not run.exists():
-        run = options.model_file(run)
+    if first is None and not run.exists():  # not the path of a model that was never written: a name
+        run = options.run_or_model(run)
         first = stopped_codec(run)
     if first is None:
         model_path = refined_model(run)

@@ -141,7 +141,7 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     from distill.settings import prior_settings, resumed_settings
 
     given = None if model_path is None else options.model_file(model_path)
-    stopped = stopped_prior(run if run.exists() else options.model_file(run), given)
+    stopped = stopped_prior(options.run_or_model(run), given)
     model_path = stopped.model_path
     dataset_dir = dataset_dir or stopped.folder
     plan = stopped.plan(pipeline.PriorPlan, asked.epochs, asked.minutes, asked.device)

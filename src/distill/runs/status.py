@@ -221,6 +221,12 @@ def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
     return tuple(sorted(newest.values(), key=lambda record: record.started))
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a training has recorded anything in a folder: its events, its state, or that it began."""
+    recorded = (OLD_LOG, *(f"{stage}{end}" for stage in STAGES for end in (".jsonl", ".state", "-*.json")))
+    return any(any(folder.glob(name)) for name in recorded)
+
+
 def changed(run_folder: Path) -> datetime:
     """When a run last wrote anything."""
     return datetime.fromtimestamp(last_written(run_folder), UTC)
