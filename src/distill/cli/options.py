@@ -16,7 +16,7 @@ import typer
 from distill.cli.console import waiting
 from distill.cli.outputs import refusing
 from distill.errors import MissingPriorError, SettingError
-from distill.files.names import command
+from distill.files.names import CODES_SUFFIX, command
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -293,6 +293,22 @@ def refuse_with_resume(context: typer.Context, *names: str) -> None:
     """
     why = "--resume goes on with a training whose name, place, sizes, precision, learning rate and seed are settled."
     refuse_idle(context, why, *names)
+
+
+def check_bit_depth(context: typer.Context, target: Path, bit_depth: int) -> None:
+    """Refuses a bit depth for a file of a kind that has none, or not that one.
+
+    Raises:
+        SettingError: with those there are.
+    """
+    from distill.formats.writing import check_output_format
+
+    ending = target.suffix.lower()
+    if ending not in (".wav", ".flac"):
+        refuse_idle(context, f"A {ending} file has no bit depth.", "bit_depth")
+    if ending != CODES_SUFFIX:
+        with refusing("--bit-depth"):
+            check_output_format(ending.removeprefix("."), bit_depth)
 
 
 def model_file(given: Path) -> Path:
