@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +18,8 @@ import torch
 
 from distill.cli import engines
 from distill.cli.app import main
-from distill.cli.interrupts import AskedToEnd, ending_in_order
-from distill.cli.sweep import _Runner
 from distill.errors import OutputError, SettingError
 from distill.evaluation.grid import variants
-from distill.evaluation.progress import Progress
 from distill.files.home import home
 from distill.files.names import claimed
 from distill.files.process import began
@@ -197,63 +193,6 @@ def test_a_disk_that_is_full_leaves_no_half_a_model(
     assert [one.name for one in (tmp_path / "out").iterdir()] == ["auto.distill"]
 
 
-@pytest.mark.usefixtures("hears_ctrl_c")
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, AskedToEnd), (signal.SIGINT, KeyboardInterrupt)])
-def test_a_request_to_end_reaches_what_it_has_started(
-    number: int, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards against a training that goes on for minutes after its sweep was ended; Ctrl-C reaches both by itself, kill -INT
-    of the sweep does not."""
-    monkeypatch.setattr("distill.cli.engines._COMMAND", ("-c", "import time; time.sleep(60)"))
-    begun = time.monotonic()
-    runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here, Progress(Path("out"), {}))
-    with ending_in_order():
-        threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
-        with pytest.raises(kind):
-            runner.all(variants(["levels=2,3"]), 1)
-    assert time.monotonic() - begun < 20
-
-
-_IN_ORDER = """
-import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)
-try:
-    open("begun", "w").close()
-    time.sleep(60)
-except KeyboardInterrupt:
-    time.sleep(1)
-    open("ended in order", "w").close()
-"""
-
-
-@pytest.mark.usefixtures("hears_ctrl_c")
-@pytest.mark.parametrize("times", [1, 2])
-def test_where_nothing_can_be_asked_to_end_ctrl_c_has_its_time(
-    times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards against Windows, where to end a process is to kill it: what Ctrl-C had asked to stop lost what it learned."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("distill.cli.engines.CAN_ASK", False)
-    monkeypatch.setattr("distill.cli.engines._COMMAND", ("-c", _IN_ORDER))
-    runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here, Progress(Path("out"), {}))
-
-    def strike() -> None:
-        while not Path("begun").exists():
-            time.sleep(0.05)
-        for process in engines._started:
-            process.send_signal(signal.SIGINT)  # a terminal sends it to all
-        for _ in range(times):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.6)
-
-    striking = threading.Thread(target=strike)
-    striking.start()
-    with pytest.raises(KeyboardInterrupt):
-        runner.all(variants(["levels=2"]), 1)
-    striking.join()
-    assert Path("ended in order").exists() is (times == 1)
-
-
 def test_without_ray_it_is_said_how_to_install_it(
     distill: Callable[..., Any], small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,35 +265,6 @@ def test_a_machine_that_ray_loses_is_told(
     answer = distill("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out", "--ray", "auto", "--json")
     assert answer.code == 1
     assert answer.json["failed"] == {"rvqlevels2": "Ray could not finish it: The node died."}
-
-
-@pytest.mark.usefixtures("hears_ctrl_c")
-def test_a_stopped_sweep_ends_what_it_has_begun_on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against Ctrl-C that is answered when all trainings are at their end: no signal reaches another machine."""
-
-    class Slow(FakeRay):
-        """Its tasks take ten seconds, unless they are cancelled."""
-
-        def remote(self, **_: Any) -> Callable[..., Any]:
-            begin = super().remote()
-            return lambda _: begin(lambda words: threading.Event())
-
-        def get(self, answer: threading.Event) -> Any:
-            if answer.wait(10):
-                raise self.exceptions.RayError("The task was cancelled.")
-            return 0, "{}", ""
-
-        def cancel(self, answer: threading.Event, **_: Any) -> None:
-            answer.set()
-
-    monkeypatch.setitem(sys.modules, "ray", Slow())
-    begun = time.monotonic()
-    with engines.on_ray("auto", "cpu") as engine:
-        runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engine, Progress(Path("out"), {}), goes_on=False)
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        with pytest.raises(KeyboardInterrupt):
-            runner.all(variants(["levels=2,3"]), 2)
-    assert time.monotonic() - begun < 5
 
 
 def test_no_cluster_there(distill: Callable[..., Any], small_corpus: Path, tmp_path: Path, monkeypatch: Any) -> None:
