@@ -47,7 +47,6 @@ DOCS = Path(__file__).parent.parent / "docs"
 OPUS_KILOBITS = (6, 12, 16, 24, 32, 48)
 HOURS = (1 / 60, 1 / 6, 1.0, 10.0)
 CODEC_MINUTES, PRIOR_MINUTES, RANKS_MINUTES = 4.0, 1.5, 0.75
-_MODEL = "bench.distill"
 _SECONDS_EACH = 20.0
 _MOST_RECORDINGS = 12
 _DISGUISES = (
@@ -55,9 +54,9 @@ _DISGUISES = (
 )  # fmt: skip
 
 
-def rates(corpus: Path, work: Path) -> dict[str, Any]:
+def rates(corpus: Path, work: Path, given: Path | None) -> dict[str, Any]:
     """Pitch, texture and mel of the codec with its first levels alone, two, and so on, and of Opus."""
-    model = load_model(_model(corpus, work))
+    model = load_model(codec_of(corpus, work, given))
     codec = model.codec
     passages = spread(
         list(whole_recordings(import_corpus(corpus, channels=codec.channels).recordings)), _MOST_RECORDINGS
@@ -99,18 +98,18 @@ def rates(corpus: Path, work: Path) -> dict[str, Any]:
     return {"rows": rows, **told, "note": note}
 
 
-def speed(corpus: Path, work: Path) -> dict[str, Any]:
+def speed(corpus: Path, work: Path, given: Path | None) -> dict[str, Any]:
     """Training and sampling of the prior beside a plain transformer of the same width and depth."""
-    return prior.compare(_model(corpus, work), corpus, [PRIOR_MINUTES], orders=(1,))
+    return prior.compare(codec_of(corpus, work, given), corpus, [PRIOR_MINUTES], orders=(1,))
 
 
-def length(_: Path, work: Path) -> dict[str, Any]:
+def length(_: Path, work: Path, __: Path | None) -> dict[str, Any]:
     """What a corpus costs by its length: sparse recordings that are synthesised."""
     work.mkdir(parents=True, exist_ok=True)
     return {"rows": [long_corpus.measure(hours, work / "long") for hours in HOURS]}
 
 
-def ranks(corpus: Path, work: Path) -> dict[str, Any]:
+def ranks(corpus: Path, work: Path, _: Path | None) -> dict[str, Any]:
     """Seconds of sound the codec trains on each second, in one process and in two, each with one thread."""
     rows = []
     for size in (1, 2):
@@ -126,7 +125,7 @@ def ranks(corpus: Path, work: Path) -> dict[str, Any]:
     return {"rows": rows, "threads in all": os.environ.get("OMP_NUM_THREADS", "as PyTorch chooses")}
 
 
-def copies(corpus: Path, _: Path) -> dict[str, Any]:
+def copies(corpus: Path, _: Path, __: Path | None) -> dict[str, Any]:
     """Area under the ROC, and copies found at one false alarm in a hundred, by the way they were disguised."""
     figure = matplotlib.figure.Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -137,14 +136,17 @@ def copies(corpus: Path, _: Path) -> dict[str, Any]:
     return {"rows": [{"name": name, "area": area, "at 1 %": share} for name, (area, share) in found.items()]}
 
 
-PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[Path, Path, Path | None], dict[str, Any]]] = {
     "rates": rates, "speed": speed, "length": length, "ranks": ranks, "copies": copies,
 }  # fmt: skip
+"""What each is given: the folder of recordings, the one for its work, and a model that it is to use, if any."""
 
 
-def _model(corpus: Path, work: Path) -> Path:
-    """The codec of these recordings, trained once in this folder."""
-    path = work / _MODEL
+def codec_of(corpus: Path, work: Path, given: Path | None) -> Path:
+    """The model that was given, or a codec of these very recordings, trained once in the folder for work."""
+    if given is not None:
+        return given
+    path = work / f"bench-{import_corpus(corpus).fingerprint[:8]}.distill"
     if not path.exists():
         words = ["--minutes", CODEC_MINUTES, "--name", path.stem, "--device", "cpu", "--out", work]
         codec_benchmark.distill("train", corpus, *words)
@@ -196,11 +198,9 @@ def main() -> None:
         corpus = wanted.corpus or wanted.work / "demo"
         if wanted.corpus is None and not corpus.exists():
             write_demo_corpus(corpus)
-        if wanted.model is not None:
-            shutil.copyfile(wanted.model, wanted.work / _MODEL)
         where, started = machine(), time.monotonic()
         print(f"{name}: {where}", flush=True)
-        figures = PARTS[name](corpus, wanted.work)
+        figures = PARTS[name](corpus, wanted.work, wanted.model)
         given = ["--corpus", corpus.name] if wanted.corpus else []
         given += ["--model", wanted.model.name] if wanted.model is not None and name in ("rates", "speed") else []
         found[name] = {

@@ -4,6 +4,7 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,19 @@ import torch
 
 import distill
 import small_distill
-from distill.errors import CodesFileError, DeviceError, DistillError, MissingPriorError, OutputError, SettingError
+from distill.errors import (
+    CodesFileError,
+    CorpusError,
+    DeviceError,
+    DistillError,
+    MissingPriorError,
+    OutputError,
+    SettingError,
+)
+from distill.files.names import run_folders
 from distill.models import Model
 from distill.models.model_file import Source
+from distill.training.plan import Plan
 
 
 def tiny(seed: int = 0, channels: int = 1) -> Model:
@@ -96,6 +107,13 @@ def test_what_cannot_be_is_refused_in_words(
     with pytest.raises(DistillError, match=said):
         distill.train(small_corpus, tmp_path, **settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_recordings_that_are_not_there_leave_no_run(tmp_path: Path) -> None:
+    """Guards against typos that push out what finished runs have saved: of the newest ones only it is kept."""
+    with pytest.raises(CorpusError, match="recordigns"):
+        distill.train(tmp_path / "recordigns", tmp_path / "new.distill")
+    assert run_folders() == []
 
 
 @pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
@@ -250,3 +268,33 @@ def test_a_training_is_refused_before_anything_is_read(odd: dict[str, Any], tmp_
     with pytest.raises(DistillError, match=next(iter(odd))):
         distill.train(tmp_path / "nowhere", tmp_path / "new.distill", **odd)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_first_reading_leaves_the_prior_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a prior of a second, without a word, where the recordings took most of the minutes to read."""
+    clock, given, told = [0.0], {}, list[Any]()
+
+    def read(*_: Any, **__: Any) -> SimpleNamespace:
+        clock[0] += 5 * 60
+        return SimpleNamespace(seconds=60.0)
+
+    def train(stage: str, result: Any) -> Callable[..., Any]:
+        def take(*words: Any, **_: Any) -> Any:
+            given[stage] = next(word.minutes for word in words if isinstance(word, Plan))
+            clock[0] += 60 * given[stage]
+            return result
+
+        return take
+
+    monkeypatch.setattr("distill.training.awake.seconds", lambda: clock[0])
+    monkeypatch.setattr("distill.api.import_corpus", read)
+    monkeypatch.setattr("distill.api.split_corpus", lambda *_, **__: None)
+    monkeypatch.setattr("distill.pipeline.train_codec_in_stages", train("codec", (None, None)))
+    monkeypatch.setattr("distill.pipeline.add_prior", train("prior", None))
+    distill.train(tmp_path, tmp_path / "mine.distill", minutes=8, callback=told.append)
+    assert given["codec"] + given["prior"] == pytest.approx(3)
+    assert given["codec"] == pytest.approx(2, rel=0.02)
+    (notice,) = told
+    assert "Reading the recordings took 5 min, so 3 minutes of 8 min are left" in notice.text
+    distill.train(tmp_path, tmp_path / "mine.distill", minutes=4)
+    assert given["prior"] == pytest.approx(given["codec"] / 2, rel=0.1), "so little that less than nothing was left"

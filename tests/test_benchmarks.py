@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,40 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     yield bench_page
     sys.modules.pop("bench_page")
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    before = set(sys.modules)
+    import bench
+
+    yield bench
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(ROOT / "benchmarks")):
+            del sys.modules[name]
+
+
+def test_each_folder_of_recordings_has_a_codec_of_its_own(
+    bench: Any, small_corpus: Path, save: Any, noise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against figures of one's own recordings that are the demo's codec's, as it was trained there before."""
+    trained: list[Path] = []
+
+    def train(_: str, corpus: Path, *words: Any) -> None:
+        told = dict(zip(words[::2], words[1::2], strict=True))
+        trained.append(corpus)
+        (told["--out"] / f"{told['--name']}.distill").write_text(str(corpus))
+
+    monkeypatch.setattr("codec.distill", train)
+    mine, work, given = tmp_path / "mine", tmp_path / "work", tmp_path / "given.distill"
+    work.mkdir()
+    save(mine / "a.wav", noise(2.0))
+    given.touch()
+    for corpus in (small_corpus, mine, mine, small_corpus):
+        assert bench.codec_of(corpus, work, None).read_text() == str(corpus)
+    assert trained == [small_corpus, mine]
+    assert bench.codec_of(mine, work, given) == given
 
 
 def measured(**figures: Any) -> dict[str, Any]:

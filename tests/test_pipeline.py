@@ -27,6 +27,7 @@ from distill.runs.resume import stopped_prior
 from distill.runs.saved import RefinementRun, Stopped
 from distill.training import Notice, TrainingEvent, awake, budget
 from distill.training.budget import Closing
+from distill.training.plan import Plan
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}
@@ -277,3 +278,29 @@ def test_a_computer_that_sleeps_while_it_reads_takes_no_time_from_learning(
     with pytest.raises(OutputError, match="It ends here"):
         pipeline.run(small_corpus, tmp_path / "out", RunPlan(minutes=1))
     assert told[0] < 600
+
+
+def test_a_reading_that_takes_all_the_minutes_leaves_the_prior_its_share(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a codec that has all of the tenth which learning gets at least, and a prior of a second."""
+    clock, given, read = [0.0], [], pipeline.import_corpus
+
+    def read_long(*words: Any, **how: Any) -> Any:
+        clock[0] += 600
+        return read(*words, **how)
+
+    def train(*words: Any, **_: Any) -> None:
+        given.append(next(word.minutes for word in words if isinstance(word, Plan)))
+        clock[0] += 60 * given[-1]
+        if len(given) == 2:
+            raise OutputError("It ends here.", "It is a test.")
+
+    monkeypatch.setattr(awake, "seconds", lambda: clock[0])
+    monkeypatch.setattr(pipeline, "import_corpus", read_long)
+    monkeypatch.setattr(pipeline, "train_codec", train)
+    monkeypatch.setattr(pipeline, "add_prior", train)
+    with pytest.raises(OutputError, match="It ends here"):
+        pipeline.run(small_corpus, tmp_path / "out", RunPlan(minutes=10))
+    assert sum(given) == pytest.approx(1)
+    assert given[1] == pytest.approx(0.33, rel=0.1)

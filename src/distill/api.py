@@ -1,5 +1,6 @@
 """The Python API behind ``import distill``: five functions over the pipeline."""
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Event
@@ -25,8 +26,7 @@ from distill.run_plan import DEFAULT_MINUTES
 from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.sizes import check_sizes
-from distill.training import awake
-from distill.training.budget import CODEC_SHARE, minutes_of_stages
+from distill.training import awake, budget
 from distill.training.device import choose_device, precision_on
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore, noticing
@@ -89,34 +89,34 @@ def train(
     precision_on(choose_device(device).type, precision)
     if minutes is None and epochs is None:
         minutes = HIGH_MINUTES if is_high else DEFAULT_MINUTES
-    codec_minutes = minutes and CODEC_SHARE * minutes
-    first_minutes, second_minutes = minutes_of_stages(codec_minutes, is_high)
-    plan = pipeline.CodecPlan(
-        epochs, first_minutes, seed=seed, device=device, precision=precision, from_scratch=from_scratch
-    )
+    plan = pipeline.CodecPlan(epochs, minutes, seed=seed, device=device, precision=precision, from_scratch=from_scratch)
     chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
     changes = {field: value for field, value in chosen.items() if value is not None}
     check_sizes(VQVAEConfig, changes)
     with claimed(wanted) as target:
-        run_folder = new_run_folder(target.stem)
-        started = awake.seconds()
-        corpus = import_corpus(folder, channels=channels, ahead=noticing(callback or ignore))
+        started, notify = awake.seconds(), callback or ignore
+        corpus = import_corpus(folder, channels=channels, ahead=noticing(notify))
         split = split_corpus(corpus, seed=seed)
+        run_folder = new_run_folder(target.stem)
+        read = awake.seconds()
+        left_s = None if minutes is None else budget.time_to_learn(minutes, read - started, 0.0, notify)
+        codec_s = None if left_s is None else budget.codec_seconds(left_s, corpus.seconds)
+        first_minutes, second_minutes = budget.minutes_of_stages(codec_s and codec_s / 60, is_high)
         model, _ = pipeline.train_codec_in_stages(
             corpus,
             split,
             target,
             run_folder,
-            plan,
+            dataclasses.replace(plan, minutes=first_minutes),
             StageEnd(epochs, second_minutes) if is_high else None,
-            ends_at=None if codec_minutes is None else started + 60 * codec_minutes,
+            ends_at=None if codec_s is None else read + codec_s,
             config_changes=changes,
             callback=callback,
             cancel_event=cancel_event,
         )
         if cancel_event is not None and cancel_event.is_set():
             return model
-        left = None if minutes is None else max(minutes - (awake.seconds() - started) / 60, 0.02)
+        left = None if left_s is None else max((left_s - awake.seconds() + read) / 60, 0.02)
         prior_plan = pipeline.PriorPlan(
             epochs, left, seed=seed, device=device, precision=precision, from_scratch=from_scratch
         )

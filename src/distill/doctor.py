@@ -135,20 +135,20 @@ def devices(
         try:
             faults = (test or self_test)(torch.device(name))
         except RuntimeError as error:  # what PyTorch raises when a driver or a kernel fails or is missing
-            faults = [f"it fails ({str(error).splitlines()[0][:200]})"]
-        fix = {
-            "cpu": "Install PyTorch again, or another version of it: what is trained here cannot be trusted.",
-        }.get(name, "Compute with --device cpu until PyTorch or the driver is updated.")
+            faults = [_failure(error)]
         said = "codes, spectrum and sound are right" if not faults else "; ".join(faults)
-        yield Finding("Devices", name, f"{title}: {said}", fix if faults else "")
+        yield Finding("Devices", name, f"{title}: {said}", _instead_of(name) if faults else "")
 
 
 def available_devices() -> dict[str, str]:
     """The devices on this computer, by name, with a description of each."""
     found = {"cpu": platform.processor() or platform.machine()}
     if torch.cuda.is_available():
-        memory = torch.cuda.get_device_properties(0).total_memory
-        found["cuda"] = f"{torch.cuda.get_device_name(0)}, {_bytes(memory)}"
+        try:
+            memory = torch.cuda.get_device_properties(0).total_memory
+            found["cuda"] = f"{torch.cuda.get_device_name(0)}, {_bytes(memory)}"
+        except RuntimeError as error:  # its self-test says the rest
+            found["cuda"] = f"a GPU that does not say its name, {_failure(error)}"
     if torch.backends.mps.is_available():
         found["mps"] = "Apple GPU"
     return found
@@ -179,7 +179,11 @@ def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[F
         measured: gives the speed of a device; :func:`training_speed`, a second or two of training, if not given.
     """
     device = choose_device("auto")
-    rate = (measured or training_speed)(device)
+    try:
+        rate = (measured or training_speed)(device)
+    except RuntimeError as error:  # a device that is broken, of which all else is to be known too
+        yield Finding("Speed", "training", f"{device}: {_failure(error)}", _instead_of(device.type))
+        return
     is_slow = rate < SLOW
     yield Finding(
         "Speed",
@@ -326,6 +330,19 @@ def _wrong_start(device: torch.device) -> list[str]:
 def _differs(what: str, found: Tensor, expected: Tensor) -> list[str]:
     off = float((found.cpu() - expected).abs().max() / expected.abs().max())
     return [] if off <= TOLERANCE else [f"{what} off by {off:.2g} of the largest value"]  # NaN is off too
+
+
+def _failure(error: RuntimeError) -> str:
+    """What PyTorch says of a device that fails, in a line."""
+    first, _, _ = str(error).partition("\n")
+    return f"it fails ({first[:200]})"
+
+
+def _instead_of(device: str) -> str:
+    """What to do about a device that fails or computes wrongly."""
+    if device == "cpu":
+        return "Install PyTorch again, or another version of it: what is trained here cannot be trusted."
+    return "Compute with --device cpu until PyTorch or the driver is updated."
 
 
 def _existing(place: Path) -> Path:

@@ -273,6 +273,7 @@ def run(
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
+    on_begin: Callable[[Path, Path], None] | None = None,
     cancel_event: Event | None = None,
 ) -> RunResult:
     """The whole pipeline: import, codec, prior, new audio, report, all inside the plan's minutes.
@@ -283,6 +284,7 @@ def run(
         plan: the defaults if not given.
         progress: called with (name of the step, done, total) in the steps other than training.
         on_settings: called once with the settings in use, before training begins.
+        on_begin: called once, then, with the model file that is to be written and the run's folder.
 
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
@@ -305,6 +307,8 @@ def run(
         if on_settings is not None:
             on_settings(settings)
         run_folder = new_run_folder(model_path.stem)
+        if on_begin is not None:
+            on_begin(model_path, run_folder)
 
         def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str, resume: str = "") -> RunResult:
             seconds_taken, cancelled = time.monotonic() - started, cancel_event.is_set()
@@ -330,7 +334,7 @@ def run(
             return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
         taken.by("the codec")
-        left_s = 60 * minutes - taken.seconds - making_s
+        left_s -= taken.parts["the codec"]
         bundled = add_prior(
             model_path,
             corpus,

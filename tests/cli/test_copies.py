@@ -56,11 +56,15 @@ def original(distill: Distill, small_corpus: Path, tmp_path: Path) -> Callable[[
 def test_a_copy_that_is_trained_further_leaves_the_original_as_it_was(
     distill: Distill, original: Callable[[str], Path], tmp_path: Path, stage: str
 ) -> None:
-    """Guards against the state of a copy in place of that of the model it was copied from, which then goes on from there."""
+    """Guards against the state of a copy in place of that of the model it was copied from, which then goes on from there; and
+    against a run of the copy before its recordings are found."""
     _, words, epochs = STAGES[stage]
     one = original(stage)
     copy = Path(shutil.copy(one, tmp_path / "copy.distill"))
-    before = one.read_bytes(), contents()
+    before, runs = (one.read_bytes(), contents()), run_folders()
+    elsewhere = (copy, "nowhere") if stage == "prior" else ("nowhere",)
+    distill(words[0], *elsewhere, *words[1:], "--resume", copy, "--epochs", 2).refused("nowhere")
+    assert run_folders() == runs
     answer = distill(*words, "--resume", copy, "--epochs", 2, "--json")
     assert answer.json[epochs] == 3, answer.err
     assert one.read_bytes() == before[0]

@@ -138,6 +138,22 @@ def test_the_speed_is_measured_and_extrapolated() -> None:
     assert "Close what else is running" in wrong(speed(lambda device: 0.1))["training"].fix
 
 
+def test_a_device_that_cannot_train_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a broken driver that ends the doctor while it measures the speed, and takes all findings with it."""
+
+    def fails(*_: object) -> float:
+        raise RuntimeError("CUDA error: no kernel image\nand so on")
+
+    monkeypatch.setattr("distill.doctor.choose_device", lambda _: torch.device("cuda"))
+    (found,) = wrong(speed(fails)).values()
+    assert "cuda: it fails (CUDA error: no kernel image)" in found.value
+    assert "--device cpu" in found.fix
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_properties", fails)
+    found = wrong(devices(test=lambda device: fails() if device.type == "cuda" else []))["cuda"]
+    assert "it fails" in found.value
+
+
 def test_little_room_is_found() -> None:
     assert LITTLE_ROOM > 10**9
     found = wrong(disk(little_room=1 << 62))

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from distill.files.home import home
-from distill.files.names import claimed, sole_writer
+from distill.files.names import claimed, new_run_folder, run_folders, sole_writer
+from distill.library import Library
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
@@ -157,6 +158,19 @@ def test_models_that_share_a_codec_go_on_each_with_its_own_prior(
     assert load_model(third).require_prior().config.num_layers == 2, "a copy knows its run"
 
 
+def test_a_run_whose_model_was_moved_needs_it(
+    distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against a prior that cannot go on, with "cannot be read" of a file nobody gave, although its model was given."""
+    assert stopped(PriorStepMetrics, 3, "train-prior", tiny, small_corpus, "--epochs", 2).code == 0
+    moved = tiny.rename(tmp_path / "moved.distill")
+    assert "distill train-prior --resume MODEL" in distill("status").err
+    distill("train-prior", "--resume", run_folder()).refused(str(tiny), "distill train-prior --resume MODEL")
+    answer = distill("train-prior", moved, "--resume", run_folder(), "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["epochs_trained"] == 2
+
+
 def test_a_run_tells_what_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path) -> None:
     answer = stopped(VQStepMetrics, 2, "run", small_corpus, "--minutes", 1, "--out", tmp_path / "new")
     model = tmp_path / "new" / "small.distill"
@@ -196,10 +210,12 @@ def test_the_second_stage_follows_a_first_one_that_was_stopped(
 def test_states_of_finished_runs_do_not_pile_up(
     distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
+    """Guards, too, against runs that never saved anything and push the good one's state out."""
     words = ("train", small_corpus, "--out", tmp_path, "--epochs", 2)
     stopped(VQStepMetrics, 2, *words, "--name", "stopped")
     for name in ("one", "two"):
         assert distill(*words, "--name", name).code == 0
+    new_run_folder("never-begun")
     forget_finished(kept=1)
     kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
     assert kept == {"stopped", "two"}
@@ -299,6 +315,20 @@ def test_a_training_that_is_not_kept_is_not_taken_for_a_second_stage(
         answer.refused("its state is not on this computer", f"distill train FOLDER --resume {tiny} --quality high")
     assert tiny.read_bytes() == before
     assert distill("train", small_corpus, "--resume", tiny, "--quality", "high", "--epochs", 1).code == 0
+
+
+def test_a_name_that_recordings_have_as_well_means_the_model(distill: Distill, tiny: Path, tmp_path: Path) -> None:
+    """Guards against a folder of recordings that is taken for a run, where a model of that name was asked for."""
+    Library(lambda _: None).note_model(tiny)
+    (tmp_path / "here" / "tiny").mkdir()
+    distill("train", "--resume", "tiny").refused(f"The training of {tiny} cannot go on")
+    distill("train-prior", "--resume", "tiny").refused(f"No training of a prior for {tiny} is saved")
+
+
+def test_recordings_that_are_not_there_leave_no_run(distill: Distill, tiny: Path) -> None:
+    """Guards against an empty run for every typo of whoever refines a model that was trained elsewhere."""
+    distill("train", "nowhere", "--resume", tiny, "--quality", "high").refused("nowhere")
+    assert run_folders() == []
 
 
 def test_a_run_that_another_process_trains_is_left_alone(

@@ -82,6 +82,13 @@ def test_decode(suffix: str, distill: Distill, tiny: Path, tmp_path: Path) -> No
     distill("decode", tiny, tmp_path / "a.codes", *words).refused("--bit-depth", "no bit depth")
 
 
+@pytest.mark.parametrize("name", ["a.mp3", "a.OGG", "a.codes", None])
+def test_edit(name: str | None, distill: Distill, tiny: Path, tmp_path: Path) -> None:
+    """Guards against a bit depth that is ignored in silence, even one that there is not."""
+    words = ("--bit-depth", 99, *(() if name is None else ("--out", tmp_path / name)))
+    distill("edit", tiny, tmp_path / "b.codes", "--mirror", "all", *words).refused("--bit-depth", "no bit depth")
+
+
 def test_regenerate(distill: Distill, tiny: Path, tmp_path: Path) -> None:
     """Guards against a prompt that is believed to have been looked at."""
     assert distill("generate", tiny, "--seconds", 0.5).code == 0

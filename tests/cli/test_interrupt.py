@@ -7,7 +7,9 @@ import re
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -384,3 +386,56 @@ def test_what_outlasts_its_terminal_is_not_ended_by_it(
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+_AT_WORK = """
+import sys, time
+from distill.cli.console import print_json, warn
+from distill.cli.interrupts import ending_in_order, stop_on_interrupt
+with ending_in_order():
+    try:
+        with stop_on_interrupt(lambda: sys.argv[1] == "training", warn) as cancel:
+            warn("at work")
+            while not cancel.wait(0.05):
+                pass
+            time.sleep(0.5)
+            warn("what is best is kept")
+            print_json({})
+            sys.stdout.flush()
+            open("kept", "w").close()
+    except KeyboardInterrupt:
+        warn("ended")
+    time.sleep(0.5)
+    open("in order", "w").close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signal")
+@pytest.mark.parametrize("work", ["training", "other"])
+def test_a_terminal_that_is_closed_stops_a_training_in_order(work: str, tmp_path: Path) -> None:
+    """Guards against a window that is closed, and an epoch that is lost with it: by the signal, or by a word nobody reads."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", _AT_WORK, work], stdout=theirs, stderr=theirs, cwd=tmp_path, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while b"at work" not in said:
+            said += os.read(ours, 1024)
+        os.close(ours)
+        for _ in range(2):  # from the shell, and from the system as the shell ends
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.2)
+    assert (tmp_path / "in order").exists()
+    assert (tmp_path / "kept").exists() is (work == "training")
+    assert process.returncode == 0
+
+
+def test_what_is_cleared_up_first_can_be_interrupted_too(distill: Distill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a traceback for a Ctrl-C in the moment before a command begins."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distill.cli.app.clear_held", interrupted)
+    distill("status").refused("Interrupted.", "No half-written file is left behind", code=130)

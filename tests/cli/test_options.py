@@ -139,6 +139,16 @@ def test_demo(distill: Distill, tmp_path: Path, tree: Callable[..., Any]) -> Non
     assert tree(tmp_path) == before
 
 
+def test_a_second_demo(distill: Distill, tmp_path: Path, tree: Callable[..., Any]) -> None:
+    """Guards against recordings that are made for nothing, and against the advice of an option that demo has not."""
+    (tmp_path / "demo.distill").touch()
+    before = tree(tmp_path)
+    answer = distill("demo", "--out", tmp_path)
+    answer.refused(f"{tmp_path / 'demo.distill'} already exists.", "Choose another --out")
+    assert "--name" not in answer.err
+    assert tree(tmp_path) == before
+
+
 @pytest.mark.parametrize("count", ["0", "-3", "65"])
 @pytest.mark.parametrize(
     "words",

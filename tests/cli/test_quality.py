@@ -111,6 +111,27 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     assert further.json["refinement_epochs"] == 2
 
 
+@pytest.mark.parametrize("has_first", [True, False])
+def test_a_second_stage_whose_model_was_moved_is_not_begun_again(
+    has_first: bool, distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against a night that is lost: the run's folder was resumed, and both stages began again at the old place."""
+    stop_at(RefinementStepMetrics, 2)
+    assert distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path).code == 0
+    on_event(None)
+    moved = (tmp_path / "small.distill").rename(tmp_path / "moved.distill")
+    (folder,) = (home() / "runs").iterdir()
+    if not has_first:
+        (folder / "codec.state").unlink()
+    state = (folder / REFINEMENT_STATE).read_bytes()
+    distill("train", small_corpus, "--resume", folder).refused(
+        "small.distill", "Give the model where it is now: distill train --resume MODEL"
+    )
+    assert (folder / REFINEMENT_STATE).read_bytes() == state
+    assert not (tmp_path / "small.distill").exists()
+    assert "at step 2" in distill("train", small_corpus, "--resume", moved).err
+
+
 def test_a_stop_in_the_first_stage_leads_to_the_second(
     distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
 ) -> None:

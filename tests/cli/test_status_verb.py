@@ -152,6 +152,18 @@ def test_a_model_without_a_run_here(distill: Distill, tiny: Path) -> None:
     distill("status", "nothing").refused("no model 'nothing'")
 
 
+def test_a_name_that_recordings_have_as_well_means_the_model(distill: Distill, run_of: Any, tmp_path: Path) -> None:
+    """Guards against "is not a run" for a model that is called after its recordings, as it is unless one says otherwise."""
+    made = small_distill.small_model(small_distill.small_codec(), codec_training={"run": "rain-1"})
+    model = save_model(tmp_path / "here" / "rain.distill", made)
+    Library(lambda _: None).note_model(model)
+    run_of("rain-1", model, outcome="stopped")
+    (tmp_path / "here" / "rain").mkdir()
+    answer = distill("status", "rain")
+    assert "rain-1" in answer.err
+    assert f"train --resume {model}" in answer.err
+
+
 @pytest.mark.parametrize("name", [".", "takes"])
 def test_a_folder_of_something_else_is_no_run(distill: Distill, tmp_path: Path, name: str) -> None:
     """Guards against "unknown" for a folder of recordings, as if it were a run that somebody must wait for."""

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +18,8 @@ import torch
 
 from distill.cli import engines
 from distill.cli.app import main
-from distill.cli.interrupts import AskedToEnd, ending_in_order
-from distill.cli.sweep import _Runner
 from distill.errors import OutputError, SettingError
 from distill.evaluation.grid import variants
-from distill.evaluation.progress import Progress
 from distill.files.home import home
 from distill.files.names import claimed
 from distill.files.process import began
@@ -195,23 +191,6 @@ def test_a_disk_that_is_full_leaves_no_half_a_model(
     assert (answer.code, answer.json["page"]) == (1, None)
     assert "the disk is full" in answer.json["failed"]["layers1"]
     assert [one.name for one in (tmp_path / "out").iterdir()] == ["auto.distill"]
-
-
-@pytest.mark.usefixtures("hears_ctrl_c")
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, AskedToEnd), (signal.SIGINT, KeyboardInterrupt)])
-def test_a_request_to_end_reaches_what_it_has_started(
-    number: int, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards against a training that goes on for minutes after its sweep was ended; Ctrl-C reaches both by itself, kill -INT
-    of the sweep does not."""
-    monkeypatch.setattr("distill.cli.engines._COMMAND", ("-c", "import time; time.sleep(60)"))
-    begun = time.monotonic()
-    runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here, Progress(Path("out"), {}))
-    with ending_in_order():
-        threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
-        with pytest.raises(kind):
-            runner.all(variants(["levels=2,3"]), 1)
-    assert time.monotonic() - begun < 20
 
 
 def test_without_ray_it_is_said_how_to_install_it(

@@ -10,7 +10,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import small_distill
 from distill.files.home import home
+from distill.files.names import new_run_folder
 from distill.models import PriorConfig
+from distill.training.metrics import Notice, TrainingEvent
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +54,30 @@ def test_a_whole_run_is_one(distill: Callable[..., Any], small_corpus: Path, tmp
     (run,) = board.iterdir()
     assert run.name in {one.name for one in (home() / "runs").iterdir()}
     assert {"codec/train_loss", "prior/train_loss"} <= tags(run)
+
+
+def test_a_run_is_drawn_under_its_own_name_though_it_has_much_to_read_and_another_begins(
+    distill: Callable[..., Any], on_event: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a crash where the first event comes before a long reading, and against the name of another's run."""
+    told: list[TrainingEvent] = []
+
+    def look(event: TrainingEvent) -> None:
+        if len(told) < 2:
+            new_run_folder("another")
+        told.append(event)
+
+    on_event(look)
+    monkeypatch.setattr("distill.recordings.ahead.WORTH_TELLING_S", 0)
+    board = tmp_path / "board"
+    words = ("--minutes", 0.02, "--seconds", 1, "--count", 1, "--name", "mine", "--tensorboard", board)
+    assert distill("run", small_corpus, *words).code == 0
+    assert isinstance(told[0], Notice)
+    (run,) = board.iterdir()
+    assert run.name.startswith("mine-")
+    read = EventAccumulator(str(run))
+    read.Reload()
+    assert read.Tensors("notices/text_summary")[0].tensor_proto.string_val == [told[0].text.encode()]
 
 
 @pytest.mark.parametrize("verb", ["train", "run"])

@@ -6,6 +6,7 @@ import io
 import math
 import os
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -28,6 +29,7 @@ from distill.originality.verdict import Verdict as Said
 from distill.recordings.verdicts import FileReport, FileVerdict
 from distill.report import NewAudio, Reconstruction, RunReport, listening, write_report
 from distill.report.contents import QuotedPlace
+from distill.report.learning import learning_section
 from distill.report.sound import flac_bytes, mel_picture, mel_position, picture_png, waveform_path
 from distill.training.metrics import PriorChosenEvent, PriorEpochMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
@@ -537,3 +539,15 @@ def test_the_codec_s_curves_are_of_one_measure(tmp_path: Path) -> None:
     drawn = {role: path for path, role in lines}
     assert drawn["train"] == drawn["held"], "1.5 and 0.75 both"
     assert "mel distance" in page.words
+
+
+def test_a_long_training_is_gathered_in_one_pass() -> None:
+    """Guards against minutes for a night of short epochs: each of them looked for its steps among all there were."""
+    events: list[TrainingEvent] = []
+    for epoch in range(1, 2001):
+        events += [codec_step(epoch, 30 * epoch + number, 3.0, 1.0) for number in range(30)]
+        events.append(codec_epoch(epoch, 3.0, 4.0))
+    begun = time.process_time()
+    found = learning_section(events, None, 0)
+    assert time.process_time() - begun < 1.5
+    assert found is not None

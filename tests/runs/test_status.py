@@ -110,6 +110,23 @@ def test_a_run_whose_model_was_renamed_goes_on_under_its_new_name(tmp_path: Path
     assert look(tmp_path).next_command.endswith(f"train --resume {renamed.path}")
 
 
+@pytest.mark.parametrize(("kind", "verb"), [("refinement", "train"), ("prior", "train-prior")])
+def test_what_is_trained_on_a_model_goes_on_from_that_model_alone(tmp_path: Path, kind: str, verb: str) -> None:
+    """Guards against advice to resume the run of a model that was moved: its first stage began again, a prior's failed."""
+    note(tmp_path, kind, outcome="stopped")
+    (tmp_path / "codec.state").touch()
+    (tmp_path / f"{kind}.state").touch()
+    run = look(tmp_path)
+    assert run.next_command == ""
+    assert str(tmp_path / "m.distill") in run.message
+    assert f"distill {verb} --resume MODEL" in run.message
+    note(tmp_path, kind, outcome="finished")
+    assert (look(tmp_path).next_command, look(tmp_path).message) == ("", "")
+    (tmp_path / "m.distill").touch()
+    note(tmp_path, kind, outcome="stopped")
+    assert look(tmp_path).next_command.endswith(f"{verb} --resume {tmp_path / 'm.distill'}")
+
+
 @pytest.mark.parametrize("is_read_only", [False, True])
 def test_a_library_that_cannot_be_asked_for_the_name_is_told_of(
     tmp_path: Path, library_refused: Callable[[bool], None], is_read_only: bool

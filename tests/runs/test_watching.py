@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from distill.errors import OutputError, SettingError
 from distill.models.health import LevelHealth
@@ -144,3 +145,77 @@ def test_a_full_disk_does_not_end_the_training(tmp_path: Path, monkeypatch: pyte
         "Nothing more can be logged to other tools (No space left on device). Training goes on.",
         "A sentence.",
     ]
+
+
+def test_nothing_is_opened_before_a_stage_begins(tmp_path: Path) -> None:
+    """Guards against a run that is asked for its name before it has one; what was said until then is drawn all the same."""
+    names: list[str] = []
+    with Watching(tmp_path / "board").tell(lambda _: None, lambda: names[0]) as tell:
+        tell(Notice("Long to read."))
+        assert not list((tmp_path / "board").iterdir())
+        names.append("mine-1")
+        tell(CODEC_EPOCH)
+    read = EventAccumulator(str(tmp_path / "board" / "mine-1"))
+    read.Reload()
+    assert read.Tensors("notices/text_summary")[0].tensor_proto.string_val == [b"Long to read."]
+
+
+class CommError(Exception):
+    """As wandb's own: no OSError."""
+
+
+@pytest.mark.parametrize("method", ["init", "log", "finish"])
+def test_the_trouble_of_a_tool_never_ends_a_training(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a night that ends, or looks failed, as the network was away or nobody was logged in."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise CommError("The network is away.\nTry again.")
+
+    fake = FakeWandb()
+    setattr(fake, method, fail)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    heard: list[TrainingEvent] = []
+    with Watching(wandb="offline").tell(heard.append, lambda: "mine-1") as tell:
+        for event in EVENTS:
+            tell(event)
+    assert [event for event in heard if event in EVENTS] == EVENTS
+    (said,) = [event for event in heard if isinstance(event, Notice) and event not in EVENTS]
+    assert "(The network is away.)" in said.text
+    assert said.is_warning
+
+
+def test_a_disk_that_is_full_at_the_end_is_told_of_and_all_tools_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a training that looks failed, as what TensorBoard still had to write had no room."""
+
+    def full(writer: Any) -> None:
+        close(writer)
+        raise OSError(28, "No space left on device")
+
+    close = SummaryWriter.close
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    monkeypatch.setattr(SummaryWriter, "close", full)
+    heard: list[TrainingEvent] = []
+    with Watching(tmp_path / "board", "offline").tell(heard.append, lambda: "a") as tell:
+        for event in EVENTS:
+            tell(event)
+    assert fake.is_finished
+    (said,) = [event for event in heard if isinstance(event, Notice) and event not in EVENTS]
+    assert "(No space left on device)" in said.text
+
+
+def test_whoever_is_not_logged_in_is_told_before_anything_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a run whose figures are not sent, which is only said once an hour of it is over."""
+
+    def login() -> None:
+        raise CommError("api_key not configured (no-tty)")
+
+    fake = FakeWandb()
+    fake.login = login  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    watching = Watching(wandb="online")
+    with pytest.raises(SettingError, match="api_key not") as told, watching.tell(lambda _: None, lambda: "a"):
+        pytest.fail("it began")
+    assert "--wandb offline" in told.value.fix

@@ -156,9 +156,11 @@ def main(words: Sequence[str] | None = None) -> None:
         if error.errno not in NO_ROOM:
             _end(_unforeseen(error), debug)
         _end(output_error(Path(error.filename or "The result"), error), debug)
+    except KeyboardInterrupt:  # before a command began, or after it
+        _interrupted()
     except SystemExit as ending:
         if ending.code == INTERRUPTED:
-            complain("Interrupted.", "No half-written file is left behind; what was finished before is kept.")
+            _interrupted()
         raise
     except Exception as error:  # noqa: BLE001 - the last net: no person ever meets a traceback unasked
         _end(_unforeseen(error), debug)
@@ -193,6 +195,11 @@ def _end(error: DistillError, debug: bool) -> NoReturn:
         console.print_exception(width=None)
     complain(error.what, error.fix, error.among)
     sys.exit(error.exit_code)
+
+
+def _interrupted() -> NoReturn:
+    complain("Interrupted.", "No half-written file is left behind; what was finished before is kept.")
+    sys.exit(INTERRUPTED)
 
 
 def _unforeseen(error: Exception) -> DistillError:

@@ -7,7 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
-from distill.cli.outputs import AUDIO_OUT, refusing
+from distill.cli.outputs import AUDIO_OUT
 from distill.counted import counted
 from distill.durations import duration
 from distill.files.regular import absolute
@@ -53,16 +53,12 @@ def decode(
     from distill.codes.codes_file import load_codes
     from distill.evaluation import codec_files
     from distill.files.names import output_file
-    from distill.formats.writing import check_output_format
     from distill.models.model_file import load_model
     from distill.training.device import choose_device
 
     model = options.model_file(model)
     with output_file(out, Path(f"{codes.stem}.wav"), codes, model, endings=AUDIO_OUT) as target:
-        if target.suffix.lower() in (".ogg", ".mp3"):
-            options.refuse_idle(context, f"{target.suffix[1:].lower()} has no bit depth.", "bit_depth")
-        with refusing("--bit-depth"):
-            check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
+        options.check_bit_depth(context, target, bit_depth)
         loaded = load_model(model, choose_device(device))
         read = load_codes(codes, loaded.codes_fingerprint, loaded.codec)
         codec_files.decode_file(loaded, read, target, bit_depth)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 import re
 import signal
 import sys
@@ -17,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from distill.cli.interrupts import AskedToEnd
+from distill.cli.interrupts import AskedToEnd, leave
 from distill.cli.waiting import Waiting
 from distill.complaints import AMONG, FIX, MARK
 
@@ -40,9 +39,7 @@ class _Console(_Awaited):
     def on_broken_pipe(self) -> None:
         """Asks this process to end, as a closed terminal does; in training that keeps what was learned."""
         self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())  # what is still to be flushed goes there
-        os.close(nowhere)
+        leave(self.file.fileno())  # what is still to be flushed, too
         if not callable(signal.getsignal(signal.SIGTERM)):
             raise AskedToEnd
         signal.raise_signal(signal.SIGTERM)

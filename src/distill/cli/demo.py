@@ -9,6 +9,8 @@ from distill.cli import options
 from distill.cli.console import note, place
 from distill.cli.outputs import a_folder
 from distill.cli.run import run_pipeline, show_result
+from distill.errors import OutputError
+from distill.files.names import MODEL_SUFFIX
 
 
 def demo(
@@ -25,12 +27,15 @@ def demo(
     from distill.settings import check_length
 
     check_length(None, minutes)
+    model = out / f"demo{MODEL_SUFFIX}"
+    if model.exists():
+        raise OutputError(f"{model} already exists.", "Choose another --out, or move it away.")
     recordings = out / "recordings"
     made = write_demo_corpus(recordings, seed=0)
     from distill.run_plan import RunPlan  # with PyTorch, which takes seconds
 
     note(f"Made {len(made)} recordings in {recordings}")
-    result = run_pipeline(recordings, out, RunPlan(name="demo", minutes=minutes, seed=seed, device=device))
+    result = run_pipeline(recordings, out, RunPlan(name=model.stem, minutes=minutes, seed=seed, device=device))
     show_result(result, as_json)
     if not as_json:
         note()

@@ -97,7 +97,7 @@ def edit(
     """
     given = {name: list(value) for name, value in locals().copy().items() if isinstance(value, list)}
     operations = in_order(context.meta[_ORDER], given)
-    target, edited, did = _edited(model, sound, operations, out, bit_depth, device)
+    target, edited, did = _edited(context, model, sound, operations, out, bit_depth, device)
     if as_json:
         positions, count = edited.codes.shape
         print_json(
@@ -110,7 +110,13 @@ def edit(
 
 
 def _edited(
-    model: Path, sound: Path, operations: list[Operation], out: Path | None, bit_depth: int, device: str
+    context: typer.Context,
+    model: Path,
+    sound: Path,
+    operations: list[Operation],
+    out: Path | None,
+    bit_depth: int,
+    device: str,
 ) -> "tuple[Path, Codes, list[str]]":
     """Does the operations one after the other, and writes the sound; gives the file, its codes, and what was done in words."""
     from distill.codes.codes_file import save_codes
@@ -129,11 +135,7 @@ def _edited(
     others = [Path(one.value) for one in operations if one.name in ("graft", "blend")]
     endings = [CODES_SUFFIX, *AUDIO_OUT]
     with output_file(out, Path(f"{sound.stem}-edited{CODES_SUFFIX}"), sound, model, *others, endings=endings) as target:
-        if target.suffix.lower() != CODES_SUFFIX:
-            from distill.formats.writing import check_output_format
-
-            with refusing("--bit-depth"):
-                check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
+        options.check_bit_depth(context, target, bit_depth)
         loaded = load_model(model, choose_device(device))
         read = read_sound(loaded, sound, note)
         editing = Editing(loaded, read, lambda name: read_sound(loaded, Path(name), note))

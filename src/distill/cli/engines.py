@@ -30,8 +30,12 @@ _LOOK_S = 1.0
 Engine = Callable[[list[str]], Ended]
 
 
+CAN_ASK = os.name != "nt"
+"""Whether a process can be asked to end. On Windows it can only be killed; what Ctrl-C does, it does to all of a terminal."""
 _started: "set[subprocess.Popen[str]]" = set()
 """What runs on this machine now."""
+_tasks: set[Any] = set()
+"""What has been begun on a Ray cluster."""
 
 
 def here(words: list[str]) -> Ended:
@@ -68,9 +72,14 @@ def _watch(process: Mapping[str, Any]) -> None:
 
 
 def end_all() -> None:
-    """Asks what runs on this machine to end; a training keeps what it has learned so far."""
+    """Asks what runs on this machine to end; a training keeps what it has learned so far. What runs on a cluster is ended."""
     for process in tuple(_started):
         process.terminate()
+    for task in tuple(_tasks):
+        import ray
+
+        # Only force ends a task that waits for a process, and the training in that process ends with it.
+        ray.cancel(task, force=True)
 
 
 @contextmanager
@@ -130,8 +139,12 @@ def _dashboard(address: str) -> bool | None:
 def _ended(task: Any, words: list[str]) -> Ended:
     import ray
 
+    begun = task.options(name=f"distill {words[0]}").remote(words)
+    _tasks.add(begun)
     try:
-        code, out, err = ray.get(task.options(name=f"distill {words[0]}").remote(words))
+        code, out, err = ray.get(begun)
     except ray.exceptions.RayError as error:  # its machine went away, or ran out of memory
         return 1, "", f"{MARK}Ray could not finish it: {str(error).splitlines()[0]}{os.linesep}"
+    finally:
+        _tasks.discard(begun)
     return int(code), str(out), str(err)

@@ -16,7 +16,7 @@ import typer
 from distill.cli.console import waiting
 from distill.cli.outputs import refusing
 from distill.errors import MissingPriorError, SettingError
-from distill.files.names import command
+from distill.files.names import CODES_SUFFIX, command
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -295,6 +295,22 @@ def refuse_with_resume(context: typer.Context, *names: str) -> None:
     refuse_idle(context, why, *names)
 
 
+def check_bit_depth(context: typer.Context, target: Path, bit_depth: int) -> None:
+    """Refuses a bit depth for a file of a kind that has none, or not that one.
+
+    Raises:
+        SettingError: with those there are.
+    """
+    from distill.formats.writing import check_output_format
+
+    ending = target.suffix.lower()
+    if ending not in (".wav", ".flac"):
+        refuse_idle(context, f"A {ending} file has no bit depth.", "bit_depth")
+    if ending != CODES_SUFFIX:
+        with refusing("--bit-depth"):
+            check_output_format(ending.removeprefix("."), bit_depth)
+
+
 def model_file(given: Path) -> Path:
     """The file of a MODEL: a path always wins, then names in the library.
 
@@ -306,6 +322,17 @@ def model_file(given: Path) -> Path:
     from distill.library.naming import path_of
 
     return path_of(Library(warn), given)
+
+
+def run_or_model(given: Path) -> Path:
+    """The folder of a RUN, or the file of a MODEL: a folder of recordings may have the name of their model.
+
+    Raises:
+        LibraryError: if it is no run, and no model is called so, or more than one.
+    """
+    from distill.runs.status import is_run
+
+    return given if is_run(given) else model_file(given)
 
 
 def require_prior(model: "Model", path: Path) -> None:

@@ -11,7 +11,7 @@ from distill.cli.outputs import a_folder, check_pieces, naming_what_is_kept, new
 from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.watched import watched
 from distill.durations import duration
-from distill.files.names import MODEL_SUFFIX, command, run_folders
+from distill.files.names import command
 from distill.files.regular import absolute
 
 if TYPE_CHECKING:
@@ -87,13 +87,12 @@ def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: "Watching |
     """Runs the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
-    before, runs = set(out.glob(f"*{MODEL_SUFFIX}")), set(run_folders())
+    begun: list[tuple[Path, Path]] = []
 
-    def name() -> str:
-        """Of this run's folder, which is there when the first event comes."""
-        return max(set(run_folders()) - runs, key=lambda folder: folder.stat().st_mtime_ns).name
+    def begin(model: Path, run_folder: Path) -> None:
+        begun.append((model, run_folder))
 
-    with watched(watching or options.watching(None, None), name) as training:
+    with watched(watching or options.watching(None, None), lambda: begun[0][1].name) as training:
         try:
             with naming_what_is_kept(new_sounds(out)):
                 return pipeline.run(
@@ -103,21 +102,21 @@ def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: "Watching |
                     callback=training.tell,
                     progress=training.view.progress,
                     on_settings=settings_table,
+                    on_begin=begin,
                     cancel_event=training.cancel,
                 )
         except KeyboardInterrupt:
-            _tell_what_goes_on(
-                folder, sorted(set(out.glob(f"*{MODEL_SUFFIX}")) - before), sorted(set(run_folders()) - runs)
-            )
+            for model, run_folder in begun:
+                _tell_what_goes_on(folder, model, run_folder)
             raise
 
 
-def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> None:
+def _tell_what_goes_on(folder: Path, model: Path, run: Path) -> None:
     from distill.models.header import UNMEASURED, read_header
     from distill.runs.resume import CODEC_STATE, PRIOR_STATE
 
-    for model in models:
-        is_prior_begun = any((run / PRIOR_STATE).exists() for run in runs)
+    if model.exists():
+        is_prior_begun = (run / PRIOR_STATE).exists()
         header = read_header(model)
         has_prior = header.has_prior
         place("Kept", model, "" if has_prior or not is_prior_begun else "and what its prior has learned so far")
@@ -129,9 +128,8 @@ def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> No
             place("Go on", command("distill", "train-prior", "--resume", model))
         else:
             place("Next", command("distill", "train-prior", model, folder))
-    for run in runs:
-        if not models and (run / CODEC_STATE).exists():
-            place("Go on", command("distill", "train", "--resume", run))
+    elif (run / CODEC_STATE).exists():
+        place("Go on", command("distill", "train", "--resume", run))
 
 
 def show_result(result: "RunResult", as_json: bool) -> None:

@@ -54,18 +54,18 @@ def status(
 
 def _one(given: Path) -> "RunStatus":
     from distill.files.home import home
-    from distill.runs.status import look
+    from distill.runs.status import is_run, look
 
-    for folder in (given, home() / "runs" / given.name):
-        if folder.is_dir():
-            found = look(folder)
-            if not found.records and not found.stages:
-                raise SettingError(
-                    f"{folder} is not a run: no training has recorded anything there.",
-                    "Give a run's folder or its name, as distill status --all shows them, or a model.",
-                )
-            return found
-    folders = _folders_of(options.model_file(given))
+    named = home() / "runs" / given.name
+    found = named if is_run(named) and not is_run(given) else options.run_or_model(given)
+    if is_run(found):
+        return look(found)
+    if found.is_dir():
+        raise SettingError(
+            f"{found} is not a run: no training has recorded anything there.",
+            "Give a run's folder or its name, as distill status --all shows them, or a model.",
+        )
+    folders = _folders_of(found)
     if not folders:
         raise SettingError(f"There is no run of {given} on this computer.", "See all runs with: distill status --all")
     return look(folders[0])
@@ -117,7 +117,7 @@ def _show_all(runs: list["RunStatus"]) -> None:
     for run in runs:
         if run.next_command:
             place("Go on", run.next_command)
-        elif run.state in ("interrupted", "failed"):
+        elif run.message:
             note(f"{run.run_folder.name}: {run.message}", "yellow")
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distill.cli import options
+from distill.cli import engines, options
 from distill.cli.console import good, note, place, print_json, warn
 from distill.cli.engines import Engine, end_all, here, on_ray
 from distill.cli.interrupts import AskedToEnd
@@ -178,9 +178,13 @@ class _Runner:
                 return list(pool.map(self._one, tries))
             except KeyboardInterrupt as ending:
                 self._is_over.set()
-                if not isinstance(ending, AskedToEnd):  # Ctrl-C has reached them already, kill -INT has not
-                    time.sleep(_HEARD_S)
-                end_all()
+                try:
+                    if not isinstance(ending, AskedToEnd):  # Ctrl-C has reached them already, kill -INT has not
+                        time.sleep(_HEARD_S)
+                        if not engines.CAN_ASK:
+                            pool.shutdown()  # until they have stopped, or Ctrl-C comes again
+                finally:
+                    end_all()
                 raise
 
     def _one(self, variant: Variant) -> _Trained:

@@ -145,9 +145,9 @@ def _begin(folder: Path, asked: _Training, start: _Start) -> None:
         marked = {*start.sizes, *({"channels"} if start.channels else ())}
         stages = stage_settings(epochs, first_minutes, budget) if asked.is_high else {}
         settings_table({**settings, **stages, **codec_settings(codec_config(corpus, start.sizes), marked)})
-        run_folder = new_run_folder(model_path.stem)
         started = awake.seconds()
         split = split_corpus(corpus, seed=start.seed)
+        run_folder = new_run_folder(model_path.stem)
         model, refined = pipeline.train_codec_in_stages(
             corpus,
             split,
@@ -175,11 +175,12 @@ def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
     from distill.models.model_file import load_model
     from distill.runs.resume import has_second_stage, refined_model, refuse_forgotten, refuse_unsaved, stopped_codec
 
+    run = options.run_or_model(run) if run.exists() else run
     first = stopped_codec(run)
     if first is None:
         refuse_unsaved(run)
-    if first is None and not run.exists():
-        run = options.model_file(run)
+    if first is None and not run.exists():  # not the path of a model that was never written: a name
+        run = options.run_or_model(run)
         first = stopped_codec(run)
     if first is None:
         model_path = refined_model(run)
@@ -215,7 +216,6 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
         second = first.second_stage or StageEnd(None, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE)
     config = first.config(VQVAEConfig)
     ensure_writable(first.model_path.parent)
-    first = on_its_own(first, first.model_path, "codec")
     with (
         watched(asked.watching, lambda: first.run_folder.name) as training,
         claimed(first.model_path) as model_path,
@@ -223,6 +223,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
         corpus = training.read(folder, config.channels)
         settings_table({**rows, **codec_settings(config)})
         split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
+        first = on_its_own(first, model_path, "codec")
         model, refined = pipeline.train_codec_in_stages(
             corpus,
             split,
@@ -243,7 +244,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     from distill.files.names import claimed
     from distill.models.model_file import load_model
     from distill.recordings.split import split_corpus
-    from distill.runs.resume import next_refinement
+    from distill.runs.resume import begin_refinement, next_refinement
     from distill.settings import resumed_settings, run_settings
     from distill.training.budget import REFINEMENT_SHARE
 
@@ -252,15 +253,16 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     ensure_writable(model_path.parent)
     with watched(asked.watching, lambda: refinement_run.run_folder.name) as training, claimed(model_path):
         wanted = pipeline.RefinementPlan(epochs, minutes, device=device, precision="auto")
-        refinement_run = next_refinement(model_path, model, wanted, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
-        plan, folder = refinement_run.plan, folder or refinement_run.recordings(first)
+        planned = next_refinement(model_path, model, wanted, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
+        plan, folder = planned.plan, folder or planned.recordings(first)
         corpus = training.read(folder, model.codec.channels)
-        if refinement_run.state is None:
+        if planned.state is None:
             settings_table(run_settings(plan.epochs, plan.minutes, device, 0.0, plan.precision))
         else:
-            step = refinement_run.state.value("schedule.step", int)
+            step = planned.state.value("schedule.step", int)
             settings_table(resumed_settings(step, epochs, minutes, device, plan.precision))
         split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
+        refinement_run = begin_refinement(planned, model_path)
         refined = pipeline.refine_codec(
             model_path, corpus, split, refinement_run, callback=training.tell, cancel_event=training.cancel
         )

@@ -140,17 +140,18 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     from distill.runs.resume import stopped_prior
     from distill.settings import prior_settings, resumed_settings
 
-    stopped = stopped_prior(run if run.exists() else options.model_file(run))
-    model_path = options.model_file(model_path) if model_path else stopped.model_path
+    given = None if model_path is None else options.model_file(model_path)
+    stopped = stopped_prior(options.run_or_model(run), given)
+    model_path = stopped.model_path
     dataset_dir = dataset_dir or stopped.folder
     plan = stopped.plan(pipeline.PriorPlan, asked.epochs, asked.minutes, asked.device)
     settings = resumed_settings(stopped.step, asked.epochs, asked.minutes, asked.device, plan.precision)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
-    stopped = on_its_own(stopped, model_path, "prior")
     with watched(asked.watching, lambda: stopped.run_folder.name) as training, claimed(model_path):
         corpus, split = _recordings(training, dataset_dir, codec)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
+        stopped = on_its_own(stopped, model_path, "prior")
         bundled = pipeline.add_prior(
             model_path,
             corpus,

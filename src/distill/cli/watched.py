@@ -58,7 +58,7 @@ def watched(watching: "Watching", run_name: Callable[[], str]) -> Iterator[Watch
 
     Args:
         watching: the tools it is also watched in.
-        run_name: of the run's folder; called when the first event comes.
+        run_name: of the run's folder; called when the first event of a stage comes.
     """
     with (
         _naming_what_goes_on(),

@@ -116,8 +116,10 @@ def _curve(role: str, points: Iterable[tuple[int, float]]) -> list[Curve]:
 def _trained_distances(events: Iterable[TrainingEvent]) -> list[tuple[int, float]]:
     """The mel distance of what was trained on, by epoch: the loss of an epoch holds more than that distance."""
     steps = {(step.epoch, step.step): step.reconstruction_loss for step in events if isinstance(step, VQStepMetrics)}
-    epochs = sorted({epoch for epoch, _ in steps})
-    return [(one, float(np.mean([value for (epoch, _), value in steps.items() if epoch == one]))) for one in epochs]
+    by_epoch: dict[int, list[float]] = {}
+    for (epoch, _), distance in steps.items():
+        by_epoch.setdefault(epoch, []).append(distance)
+    return [(epoch, float(np.mean(by_epoch[epoch]))) for epoch in sorted(by_epoch)]
 
 
 def _codec_figure(epochs: Sequence[VQEpochMetrics], trained: Sequence[tuple[int, float]]) -> str:

@@ -22,8 +22,8 @@ from distill.files.names import command, new_run_folder, run_folders
 from distill.files.regular import absolute
 from distill.models.header import UNMEASURED, read_header
 from distill.runs.copies import branch_of, is_same, on_its_own, run_of
-from distill.runs.saved import BRANCHED_FROM, RefinementRun, Stopped, further
-from distill.runs.status import BEGIN_AGAIN, look, records_of
+from distill.runs.saved import BRANCHED_FROM, PlannedRefinement, RefinementRun, Stopped, further
+from distill.runs.status import BEGIN_AGAIN, look, records_of, where_is
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state_file import CODES_SUFFIX, load_state, read_values
 
@@ -48,7 +48,7 @@ def stopped_codec(run: Path) -> Stopped | None:
         run: a run's folder, or a model file, which need not have been written yet.
 
     Raises:
-        ModelFileError, StateFileError: if what is there is damaged.
+        ModelFileError, StateFileError: if what is there is damaged, or the run has a second stage and its model was moved.
         OutputError: if another model has taken the name of the run's.
     """
     if run.is_dir():
@@ -65,6 +65,10 @@ def stopped_codec(run: Path) -> Stopped | None:
     stopped = _load(found, CODEC_STATE)
     model_path = stopped.model_path if run.is_dir() else run
     if not model_path.exists():
+        if (
+            found / REFINEMENT_STATE
+        ).exists():  # the first stage would begin again, and then the second in place of that one
+            raise StateFileError(*where_is(model_path, "codec"))
         return dataclasses.replace(stopped, model_path=model_path)
     training = read_header(model_path).codec_training
     if training.get("run") not in (found.name, stopped.state.value("about", dict).get(BRANCHED_FROM, found.name)):
@@ -122,14 +126,17 @@ def refined_model(run: Path) -> Path:
         run: a run's folder, or the model file itself.
 
     Raises:
-        StateFileError: if the folder holds no such run.
+        StateFileError: if the folder holds no such run, or its model was moved.
     """
     if run.is_dir() and not (run / REFINEMENT_STATE).exists():
         raise StateFileError(
             f"{run} holds no training of a codec that could go on.",
             "Give a model file, or a run's folder with its states.",
         )
-    return _load(run, REFINEMENT_STATE).model_path if run.is_dir() else run
+    model_path = _load(run, REFINEMENT_STATE).model_path if run.is_dir() else run
+    if run.is_dir() and not model_path.exists():
+        raise StateFileError(*where_is(model_path, "refinement"))
+    return model_path
 
 
 def has_second_stage(model: "Model", path: Path) -> bool:
@@ -137,11 +144,14 @@ def has_second_stage(model: "Model", path: Path) -> bool:
     return "refinement_steps" in model.header.codec_training or _refinement_of(model, path) is not None
 
 
-def stopped_prior(run: Path) -> Stopped:
+def stopped_prior(run: Path, model_path: Path | None = None) -> Stopped:
     """The newest training of a prior of a run or of a model.
 
+    Args:
+        model_path: where the model is now, if not where the run left it.
+
     Raises:
-        ModelFileError, StateFileError: if what is there is damaged.
+        ModelFileError, StateFileError: if what is there is damaged, or a run is given whose model was moved.
         SettingError: if there is none on this computer.
     """
     if run.is_dir():
@@ -158,7 +168,9 @@ def stopped_prior(run: Path) -> Stopped:
             f"Begin one: {command('distill', 'train-prior', run if run.is_file() else 'MODEL', 'FOLDER')}",
         )
     stopped = _load(found, PRIOR_STATE)
-    model_path = stopped.model_path if run.is_dir() else run
+    model_path = model_path or (stopped.model_path if run.is_dir() else run)
+    if run.is_dir() and not model_path.exists():
+        raise StateFileError(*where_is(model_path, "prior"))
     training = read_header(model_path).prior_training or {}
     written = training["epochs_trained"] if training.get("run") == found.name else 0
     is_measured = not training.get(UNMEASURED)
@@ -182,9 +194,10 @@ def forget_finished(kept: int = FINISHED_KEPT) -> None:
     """Removes the states of finished stages from all runs but the newest; whatever can still go on stays.
 
     Args:
-        kept: how many runs count as the newest.
+        kept: how many runs count as the newest, of those that hold a state.
     """
-    for folder in run_folders()[kept:]:
+    saved = [folder for folder in run_folders() if any((folder / name).exists() for name in _KINDS)]
+    for folder in saved[kept:]:
         for name, kind in _KINDS.items():
             try:
                 if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
@@ -196,7 +209,7 @@ def forget_finished(kept: int = FINISHED_KEPT) -> None:
 
 def next_refinement(
     path: Path, model: "Model", wanted: RefinementPlan, default_minutes: float, first: Stopped | None = None
-) -> RefinementRun:
+) -> PlannedRefinement:
     """Where the second stage of the model at ``path`` goes on; its beginning, if the model has had none yet.
 
     Args:
@@ -220,13 +233,13 @@ def next_refinement(
             epochs, minutes = end.epochs, end.minutes
         # A copy of the model has its first stage in common with it, and may have had its second there.
         is_free = first is not None and not (first.run_folder / REFINEMENT_STATE).exists()
-        run_folder = first.run_folder if first and is_free else new_run_folder(path.stem)
+        run_folder = first.run_folder if first and is_free else None
         # The same recordings are held out as in the first stage.
         record = model.header.corpus
         plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
         if first is not None:
             plan = dataclasses.replace(plan, precision=CodecPlan.of(first.state.value("plan", dict)).precision)
-        return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
+        return PlannedRefinement(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
     state = load_state(found / REFINEMENT_STATE, RefinementPlan.STATE_KIND)
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
     if epochs is not None or minutes is not None:
@@ -241,7 +254,17 @@ def next_refinement(
         raise SettingError(
             f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."
         )
-    return on_its_own(RefinementRun(found, plan, state), path, "refinement")
+    return PlannedRefinement(found, plan, state)
+
+
+def begin_refinement(planned: PlannedRefinement, path: Path) -> RefinementRun:
+    """A second stage with its folder, a new one where it needs one: for the model at ``path``, whose recordings are read.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    run_folder = planned.run_folder or new_run_folder(path.stem)
+    return on_its_own(RefinementRun(run_folder, planned.plan, planned.state), path, "refinement")
 
 
 def _refinement_of(model: "Model", path: Path) -> Path | None:

@@ -178,6 +178,17 @@ class RefinementRun:
         """How many bytes of what it reported count; None at its beginning."""
         return None if self.state is None else self.state.values.get("about", {}).get("events")
 
+
+@dataclass(frozen=True)
+class PlannedRefinement:
+    """The same before its recordings are read: it may not have a folder yet."""
+
+    run_folder: Path | None
+    """The run's that it goes on with; None if it begins one of its own."""
+    plan: RefinementPlan
+    state: SavedState | None = None
+    """As it was last saved; None at its beginning."""
+
     def recordings(self, first: Stopped | None) -> Path:
         """Where the recordings were when this stage, or else the ``first`` one, was trained last.
 

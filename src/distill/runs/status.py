@@ -138,16 +138,19 @@ class RunStatus:
             if kind == "prior" or (kind == "refinement" and _has_prior(model)):
                 return command("distill", "generate", model)
             return command("distill", "train-prior", model, self.record.folder)
-        if not self.has_state:
+        if not self.has_state or (not model.exists() and self.needs_model):
             return ""
-        verb = "train-prior" if kind == "prior" else "train"
-        return command("distill", verb, "--resume", model if model.exists() else self.run_folder)
+        return command("distill", _verb(kind), "--resume", model if model.exists() else self.run_folder)
 
     @property
     def message(self) -> str:
-        """What went wrong, and where nothing was saved before that, how to begin again; empty if nothing did."""
+        """What went wrong, and where nothing was saved before that, how to begin again; or that the model is not where it was,
+        and what goes on needs it; empty otherwise."""
         if self.record is None:
             return ""
+        can_go_on = self.has_state and self.state in ("stopped", "interrupted", "failed")
+        if can_go_on and self.needs_model and not (model := model_of(self.record)).exists():
+            return f"{self.record.message} {' '.join(where_is(model, self.record.kind))}".lstrip()
         if self.state not in ("interrupted", "failed") or self.has_state:
             return self.record.message
         words = "Stopped before anything was saved; there is nothing to go on from."
@@ -159,6 +162,25 @@ class RunStatus:
     def has_state(self) -> bool:
         """Whether the state of the training begun last is kept, so that it can go on."""
         return self.record is not None and (self.run_folder / f"{self.record.kind}.state").exists()
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether it goes on from its model, of which the run holds none: only a codec's first stage begins without one."""
+        is_first = self.record is not None and self.record.kind == "codec"
+        return not is_first or (self.run_folder / "refinement.state").exists()
+
+
+def where_is(model: Path, kind: str) -> tuple[str, str]:
+    """That a model is not where its training left it, and how it goes on from where it is now.
+
+    Args:
+        kind: of the training.
+    """
+    words = command("distill", _verb(kind), "--resume", "MODEL")
+    return (
+        f"{model} was moved or deleted, and its training goes on from it.",
+        f"Give the model where it is now: {words}",
+    )
 
 
 def look(run_folder: Path, before: RunStatus | None = None) -> RunStatus:
@@ -199,9 +221,19 @@ def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
     return tuple(sorted(newest.values(), key=lambda record: record.started))
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a training has recorded anything in a folder: its events, its state, or that it began."""
+    recorded = (OLD_LOG, *(f"{stage}{end}" for stage in STAGES for end in (".jsonl", ".state", "-*.json")))
+    return any(any(folder.glob(name)) for name in recorded)
+
+
 def changed(run_folder: Path) -> datetime:
     """When a run last wrote anything."""
     return datetime.fromtimestamp(last_written(run_folder), UTC)
+
+
+def _verb(kind: str) -> str:
+    return "train-prior" if kind == "prior" else "train"
 
 
 def _by_stage(lines: Iterable[bytes], known: Iterable[str]) -> dict[str, list[bytes]]:

@@ -35,39 +35,51 @@ class Watching:
 
     @contextmanager
     def tell(self, callback: MetricsCallback, name: Callable[[], str]) -> Iterator[MetricsCallback]:
-        """Hands every event on, and draws it in the tools.
+        """Hands every event on, and draws it in the tools. What goes wrong in a tool is said once, and ends no training.
 
         Args:
-            name: gives the run's name, once, when the first event comes.
+            name: gives the run's name, once, when the first event of a stage comes.
 
         Raises:
             OutputError: if the folder cannot be written to.
-            SettingError: if a tool is not installed.
+            SettingError: if a tool is not installed, or takes nothing from this computer.
         """
         if self.tensorboard is not None:
             _check_tensorboard(self.tensorboard)
         if self.wandb is not None:
-            _wandb()
-        opened: list[_Tool] = []
+            _check_wandb(self.wandb)
         is_on = self.tensorboard is not None or self.wandb is not None
-        drawing = _Drawing()
-        with ExitStack() as stack:
+        stack, opened, drawing = ExitStack(), list[_Tool](), _Drawing()
+        waiting: list[TrainingEvent] = []
 
-            def told(event: TrainingEvent) -> None:
-                callback(event)
-                nonlocal is_on
-                if not is_on:
-                    return
-                try:
-                    if not opened:
-                        opened.extend(self._opened(name(), stack))
-                    drawing.draw(event, opened)
-                except OSError as error:
-                    is_on = False
-                    what = f"Nothing more can be logged to other tools ({error.strerror or error})."
-                    callback(Notice(f"{what} Training goes on.", is_warning=True))
+        def attempt(work: Callable[[], None], otherwise: str) -> None:
+            nonlocal is_on
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - a tool raises errors of its own, and none is worth a night's training
+                if is_on:
+                    callback(Notice(otherwise.format(_reason(error)), is_warning=True))
+                is_on = False
 
+        def draw() -> None:
+            if not opened:
+                opened.extend(self._opened(name(), stack))
+            for event in waiting:
+                drawing.draw(event, opened)
+            waiting.clear()
+
+        def told(event: TrainingEvent) -> None:
+            callback(event)
+            if not is_on:
+                return
+            waiting.append(event)
+            if opened or _stage_of(event) is not None:  # before that the run has no name
+                attempt(draw, "Nothing more can be logged to other tools ({}). Training goes on.")
+
+        try:
             yield told
+        finally:
+            attempt(stack.close, "Not all of this run could be logged to other tools ({}).")
 
     def _opened(self, name: str, stack: ExitStack) -> "Iterator[_Tool]":
         if self.tensorboard is not None:
@@ -99,8 +111,7 @@ class _Drawing:
                 for tool in tools:
                     tool.words(event.text, self._steps.get(self._stage, 0))
                 return
-        kind = type(event).__name__
-        stage = next((stage for start, stage in _STAGES.items() if kind.startswith(start)), None)
+        stage = _stage_of(event)
         if stage is None:  # of encoding there is nothing to draw
             return
         self._stage = stage
@@ -108,6 +119,11 @@ class _Drawing:
         values = {f"{stage}/{name}": value for name, value in figures(event).items()}
         for tool in tools:
             tool.figures(values, self._steps[stage])
+
+
+def _stage_of(event: TrainingEvent) -> str | None:
+    kind = type(event).__name__
+    return next((stage for start, stage in _STAGES.items() if kind.startswith(start)), None)
 
 
 def figures(event: TrainingEvent) -> dict[str, float]:
@@ -182,6 +198,24 @@ def _check_tensorboard(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file.", "Give --tensorboard a folder.")
     make_folder(folder)
+
+
+def _check_wandb(mode: Mode) -> None:
+    wandb = _wandb()
+    if mode == "online":
+        try:
+            wandb.login()
+        except Exception as error:  # errors of its own: there is no key, or no network
+            raise SettingError(
+                f"Weights & Biases takes nothing from this computer ({_reason(error)}).",
+                "Log in with: wandb login. Or keep the figures here with: --wandb offline",
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in a line."""
+    said = str(getattr(error, "strerror", None) or error)
+    return said.partition("\n")[0] or type(error).__name__
 
 
 def _wandb() -> Any:

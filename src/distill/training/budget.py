@@ -62,15 +62,19 @@ def whole_seconds(minutes: float, seconds: float, count: int, corpus_seconds: fl
 
 
 def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: MetricsCallback) -> float:
-    """Seconds of the minutes that are left to learn in once the recordings are read; that they are few is said."""
+    """Seconds of the minutes that are left to learn in once the recordings are read; that they are few is said.
+
+    Args:
+        closing_s: what making the audio will take; 0 where none is made.
+    """
     left = 60 * minutes - reading_s - closing_s
     if left < 30 * minutes:
+        making = f" and making the audio will take about {about(closing_s)}" if closing_s else ""
         tell(
             Notice(
-                f"Reading the recordings took {duration(reading_s)} and making the audio will take about "
-                f"{about(closing_s)}, so {about(max(left, 0))} of {duration(60 * minutes)} are left for training. --minutes "
-                f"{math.ceil((reading_s + closing_s) / 30)} would give training as much time as everything else; the "
-                "recordings need not be read again.",
+                f"Reading the recordings took {duration(reading_s)}{making}, so {about(max(left, 0))} of "
+                f"{duration(60 * minutes)} are left for training. --minutes {math.ceil((reading_s + closing_s) / 30)} would "
+                "give training as much time as everything else; the recordings need not be read again.",
                 is_warning=True,
             )
         )
