@@ -64,7 +64,9 @@ def test_what_runs_and_what_can_go_on(distill: Distill, run_of: Any, tmp_path: P
     assert (runs["idle-1"]["state"], runs["idle-1"]["progress"]) == ("stopped", 0.25)
 
 
-def test_one_run_by_folder_name_or_model(distill: Distill, run_of: Any, tiny: Path, tmp_path: Path) -> None:
+def test_one_run_by_folder_name_or_model(distill: Distill, run_of: Any, tmp_path: Path) -> None:
+    made = small_distill.small_model(small_distill.small_codec(), codec_training={"run": "tiny-1"})
+    tiny = save_model(tmp_path / "tiny.distill", made)
     folder = run_of("tiny-1", tiny, outcome="stopped")
     for given in (folder, "tiny-1", tiny):
         shown = distill("status", given).err

@@ -127,6 +127,17 @@ def test_what_is_trained_on_a_model_goes_on_from_that_model_alone(tmp_path: Path
     assert look(tmp_path).next_command.endswith(f"{verb} --resume {tmp_path / 'm.distill'}")
 
 
+def test_a_run_does_not_go_on_with_the_next_model_of_its_name(tmp_path: Path) -> None:
+    """Guards against advice to train a model further that took the name of a deleted one."""
+    other = small_distill.small_model(small_distill.small_codec(), codec_training={"run": "another"})
+    save_model(tmp_path / "m.distill", other)
+    note(tmp_path, "prior", outcome="stopped", origin="of the deleted one")
+    (tmp_path / "prior.state").touch()
+    run = look(tmp_path)
+    assert run.next_command == ""
+    assert "was moved or deleted" in run.message
+
+
 @pytest.mark.parametrize("is_read_only", [False, True])
 def test_a_library_that_cannot_be_asked_for_the_name_is_told_of(
     tmp_path: Path, library_refused: Callable[[bool], None], is_read_only: bool

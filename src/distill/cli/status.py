@@ -122,7 +122,7 @@ def _show_all(runs: list["RunStatus"]) -> None:
 
 
 def _show_one(run: "RunStatus") -> None:
-    from distill.runs.renamed import model_of
+    from distill.runs.renamed import found_model
 
     done, left = _progress(run)
     note(run.run_folder.name, "bold")
@@ -142,8 +142,8 @@ def _show_one(run: "RunStatus") -> None:
     if warning:
         warn(warning)
     if run.record is not None:
-        model = model_of(run.record, warn)
-        place("Model", model, "" if model.exists() else "not written yet, or moved")
+        model = found_model(run.record, warn)
+        place("Model", model or run.record.model, "" if model else "not written yet, moved or deleted")
     place("Run", run.run_folder)
     if run.next_command:
         place("Next" if run.state == "finished" else "Go on", run.next_command)

@@ -23,7 +23,7 @@ from distill.library.records import RunRecord
 from distill.models.header import read_header
 from distill.runs.anew import begin_again
 from distill.runs.events import EXTRACTION, OLD_LOG, STAGES, STEP, Mark, events_file, parse_event, read_on, stage_of
-from distill.runs.renamed import model_of
+from distill.runs.renamed import found_model
 from distill.training import metrics as m
 
 MOST_POINTS = 2000
@@ -133,14 +133,14 @@ class RunStatus:
         """What to type to go on; empty while the run is at work, and where there is nothing to go on from."""
         if self.record is None or self.state == "running":
             return ""
-        model, kind = model_of(self.record), self.record.kind
-        if self.state == "finished" and model.exists():
+        model, kind = found_model(self.record), self.record.kind
+        if self.state == "finished" and model is not None:
             if kind == "prior" or (kind == "refinement" and _has_prior(model)):
                 return command("distill", "generate", model)
             return command("distill", "train-prior", model, self.record.folder)
-        if not self.has_state or (not model.exists() and self.needs_model):
+        if not self.has_state or (model is None and self.needs_model):
             return ""
-        return command("distill", _verb(kind), "--resume", model if model.exists() else self.run_folder)
+        return command("distill", _verb(kind), "--resume", model or self.run_folder)
 
     @property
     def message(self) -> str:
@@ -149,8 +149,8 @@ class RunStatus:
         if self.record is None:
             return ""
         can_go_on = self.has_state and self.state in ("stopped", "interrupted", "failed")
-        if can_go_on and self.needs_model and not (model := model_of(self.record)).exists():
-            return f"{self.record.message} {' '.join(where_is(model, self.record.kind))}".lstrip()
+        if can_go_on and self.needs_model and found_model(self.record) is None:
+            return f"{self.record.message} {' '.join(where_is(Path(self.record.model), self.record.kind))}".lstrip()
         if self.state not in ("interrupted", "failed") or self.has_state:
             return self.record.message
         words = "Stopped before anything was saved; there is nothing to go on from."
