@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -19,7 +18,7 @@ from distill.errors import OutputError
 from distill.files.atomic import discard, ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.leftovers import clear_held, noted_as_held
-from distill.files.regular import absolute
+from distill.files.regular import absolute, digest_of_place
 
 MODEL_SUFFIX = ".distill"
 CODES_SUFFIX = ".codes"
@@ -267,7 +266,7 @@ def _locked(path: Path, words: str, fix: str) -> Iterator[None]:
     """A lock on a path: a file in Distill's own folder, released when the process ends, however it ends."""
     import filelock  # a twentieth of a second that only who writes pays for
 
-    place = _own_folder("locks") / sha256(str(absolute(path)).encode()).hexdigest()[:32]
+    place = _own_folder("locks") / digest_of_place(path)[:32]
     lock, holder = filelock.FileLock(place.with_suffix(".lock"), timeout=0), place.with_suffix(".txt")
     try:
         lock.acquire()

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,6 +60,11 @@ def absolute(path: Path) -> Path:
     ``Path.resolve`` raises a RuntimeError there (Python 3.11 and 3.12), wherever a person names such a link.
     """
     return Path(os.path.realpath(path))
+
+
+def digest_of_place(path: Path) -> str:
+    """SHA-256 (hex) of where a path leads; its names need not be text."""
+    return sha256(os.fsencode(absolute(path))).hexdigest()
 
 
 def broken_link(path: Path) -> tuple[str, str] | None:
