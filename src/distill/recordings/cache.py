@@ -12,6 +12,7 @@ import mmap
 import os
 import secrets
 import time
+import tokenize
 from collections.abc import Collection
 from pathlib import Path
 
@@ -176,8 +177,8 @@ def _open_whole(place: Path) -> np.memmap | None:
     try:
         array = np.load(place, mmap_mode="r", allow_pickle=False)
         size = place.stat().st_size
-    except (FileNotFoundError, ValueError, EOFError):
-        return None
+    except (FileNotFoundError, ValueError, EOFError, SyntaxError, tokenize.TokenError):
+        return None  # the last two: numpy reads the header as Python
     if not isinstance(array, np.memmap) or array.dtype != np.float32 or array.ndim != 2:
         return None
     return array if array.offset + array.nbytes == size else None
