@@ -2,12 +2,14 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
+from distill.files.names import output_file
 
 
 def names(folder: Path) -> list[str]:
@@ -122,6 +124,25 @@ def test_a_disk_that_is_only_read_is_called_so(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(OutputError, match="the disk is read-only"), written_aside(tmp_path / "a.bin") as temporary:
         refuse(temporary)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_refused_in_words(
+    tmp_path: Path, unreachable: Callable[[Path, int], None]
+) -> None:
+    """Guards against an error of the system's own where a folder may not be entered, or its disk is not connected any more."""
+    inside = tmp_path / "private" / "sub"
+    for path in (inside, inside / "a.wav"):
+        unreachable(path, errno.EACCES)
+    with pytest.raises(OutputError), written_aside(inside / "a.wav") as aside:
+        aside.write_bytes(b"new")
+    with (
+        pytest.raises(OutputError),
+        output_file(inside / "a.wav", tmp_path / "b.wav", endings=[".wav"]) as path,
+        written_aside(path),
+    ):
+        pytest.fail("written")
+    with pytest.raises(OutputError):
+        ensure_writable(inside)
 
 
 def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:

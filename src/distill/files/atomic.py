@@ -9,6 +9,7 @@ from pathlib import Path
 
 from distill.errors import OutputError
 from distill.files.leftovers import clear_parts, part_beside
+from distill.files.regular import is_folder
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "Free some space or choose another folder."),
@@ -43,7 +44,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         OutputError: if the file system refuses, or a file to read from is missing.
     """
     temporary = part_beside(path, path.suffix)
-    new_folders = [folder for folder in path.parents if not folder.is_dir()]
+    new_folders = [folder for folder in path.parents if not is_folder(folder)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -63,7 +64,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        if temporary.parent.is_dir():
+        if is_folder(temporary.parent):
             discard(temporary)
 
 
@@ -113,7 +114,7 @@ def ensure_writable(folder: Path) -> None:
     trial = part_beside(folder / "trial")
     made: list[Path] = []
     try:
-        for missing in reversed([one for one in (folder, *folder.parents) if not one.is_dir()]):
+        for missing in reversed([one for one in (folder, *folder.parents) if not is_folder(one)]):
             missing.mkdir(exist_ok=True)
             made.append(missing)
         try:

@@ -18,7 +18,7 @@ from distill.errors import OutputError
 from distill.files.atomic import discard, ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.leftovers import clear_held, noted_as_held
-from distill.files.regular import absolute, digest_of_place
+from distill.files.regular import absolute, digest_of_place, is_folder
 
 MODEL_SUFFIX = ".distill"
 CODES_SUFFIX = ".codes"
@@ -198,7 +198,7 @@ def output_file(wanted: Path | None, default: Path, *sources: Path, endings: Seq
         with reserving(default) as path:
             yield path
         return
-    if wanted.is_dir():
+    if is_folder(wanted):
         raise OutputError(f"{wanted} is a folder; a file is needed.", f"Give a file in it: {wanted / default.name}")
     if absolute(wanted) in {absolute(source) for source in sources}:
         raise OutputError(

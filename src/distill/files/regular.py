@@ -62,6 +62,20 @@ def absolute(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, as far as can be told.
+
+    ``Path.is_dir`` raises an OSError until Python 3.14 where a disk is not connected any more, or a folder above may not be
+    entered.
+    """
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """The same of a regular file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def digest_of_place(path: Path) -> str:
     """SHA-256 (hex) of where a path leads; its names need not be text."""
     return sha256(os.fsencode(absolute(path))).hexdigest()
@@ -69,7 +83,7 @@ def digest_of_place(path: Path) -> str:
 
 def broken_link(path: Path) -> tuple[str, str] | None:
     """What a link is that leads to nothing, and what to do; None for whatever else there is, or is not."""
-    if not path.is_symlink():
+    if not os.path.islink(path):  # noqa: PTH114 - never raises, as above
         return None
     try:
         path.stat()

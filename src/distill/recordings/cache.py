@@ -21,6 +21,7 @@ import numpy as np
 from distill.errors import OutputError
 from distill.files.atomic import discard, output_error
 from distill.files.home import home
+from distill.files.regular import is_folder
 from distill.files.remade import deleted, make_room, used_now
 from distill.formats.files import probe, read_blocks, samples_at_48k
 
@@ -157,7 +158,7 @@ def _decode_to(place: Path, path: Path) -> None:
             else "Set DISTILL_HOME to a folder that can be written to.",
         ) from error
     finally:
-        if place.parent.is_dir():
+        if is_folder(place.parent):
             discard(aside)
 
 
