@@ -27,6 +27,28 @@ def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
     assert names(path.parent) == ["a.bin"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such modes, and no links for everybody")
+def test_what_is_replaced_keeps_its_mode_and_its_place(tmp_path: Path) -> None:
+    """Guards against a model that everybody may read once it is trained further, and a link that becomes a file of its own
+    while what it leads to stays as it was."""
+    path, link = tmp_path / "disk" / "m.distill", tmp_path / "link.distill"
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    link.symlink_to(path)
+    for number, place in enumerate((path, link)):
+        with written_aside(place) as aside:
+            aside.write_bytes(b"new %d" % number)
+        assert path.read_bytes() == b"new %d" % number
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink()
+    path.unlink()
+    with written_aside(link) as aside:
+        aside.write_bytes(b"anew")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"anew"
+
+
 def test_what_is_written_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is on the disk before it has its name, and then its name, and those of new folders, are."""
     path, synced = tmp_path / "deep" / "a.bin", []

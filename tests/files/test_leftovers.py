@@ -112,6 +112,19 @@ def test_only_the_very_file_that_was_noted_is_removed(
     assert left.exists() == (change != "gone")
 
 
+def test_a_file_that_was_not_empty_when_it_was_noted_stays(tmp_path: Path) -> None:
+    """Guards against a file with something in it that goes because nothing was noted of it."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"sound")
+    note = home() / "held" / "one.json"
+    note.parent.mkdir(parents=True)
+    gone = {**this_process(), "began": "at another moment"}
+    note.write_text(json.dumps({"path": os.fsencode(path).hex(), "file": None, "process": gone}))
+    clear_held()
+    assert path.exists()
+    assert not note.exists()
+
+
 def test_of_many_that_clear_up_at_once_none_takes_what_another_holds(
     writing: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:

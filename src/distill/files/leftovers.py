@@ -82,7 +82,7 @@ def clear_held() -> None:
         with contextlib.suppress(OSError):  # another process was quicker, or the disk is only read
             note.unlink()
             clear_parts(path.parent)
-            if _identity(path) == file:
+            if file is not None and _identity(path) == file:
                 path.unlink()
 
 

@@ -76,6 +76,11 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
+def is_link(path: Path) -> bool:
+    """The same of a link, wherever it leads."""
+    return os.path.islink(path)  # noqa: PTH114
+
+
 def digest_of_place(path: Path) -> str:
     """SHA-256 (hex) of where a path leads; its names need not be text."""
     return sha256(os.fsencode(absolute(path))).hexdigest()
@@ -83,7 +88,7 @@ def digest_of_place(path: Path) -> str:
 
 def broken_link(path: Path) -> tuple[str, str] | None:
     """What a link is that leads to nothing, and what to do; None for whatever else there is, or is not."""
-    if not os.path.islink(path):  # noqa: PTH114 - never raises, as above
+    if not is_link(path):
         return None
     try:
         path.stat()

@@ -40,6 +40,7 @@ _SUBFORMATS = (
 )
 """How the names of subformats end that libsndfile knows: Microsoft's, and that of B-format."""
 _WAV_FORMATS = {0, 1, 2, 3, 6, 7, 0x10, 0x11, 0x31, 0x40, 0x45, 0x64, 0x65, 0xFFFE}
+_FLAC_BITS = (8, 16, 24)
 _JOIN_THEIR_OWN = ("MP3", "Ogg", "FLAC")
 _READERS = {"WAV": wav, "AIFF": aiff, "CAF": caf, "AU": au, "MP3": mp3, "Ogg": ogg, "FLAC": flac, "W64": w64}
 """By kind, what finds the parts of a file that its header does not describe."""
@@ -83,10 +84,14 @@ def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
     return "", begin
 
 
-def wav_packing(path: Path) -> str | None:
-    """How the sound of a WAV file is packed, where libsndfile cannot unpack it; None for any other file."""
+def packing_of(path: Path) -> str | None:
+    """How the sound of a WAV or FLAC file is packed, where libsndfile cannot unpack it; None for any other file."""
     with open_regular(path) as file:
+        file.seek(skip_id3(file))
         head = file.read(4096)
+    if head.startswith(b"fLaC") and len(head) >= 26:
+        bits = (int.from_bytes(head[18:26], "big") >> 36 & 31) + 1
+        return None if bits in _FLAC_BITS else f"samples of {bits} bits"
     at = head.find(b"fmt ", 12)
     order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
     size = int.from_bytes(head[at + 4 : at + 8], order)

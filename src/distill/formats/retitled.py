@@ -42,7 +42,6 @@ def retitle(path: Path, was: str, title: str) -> bool:
             out.write(new)
             file.seek(stop)
         shutil.copyfileobj(file, out)
-        shutil.copymode(path, aside)
     return True
 
 
