@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from distill.formats import files, more_formats
+from distill.formats.files import read_audio
 from distill.recordings import alike, seen
+from distill.recordings.ahead import first_reading
 from distill.recordings.alike import find_alike
 from distill.recordings.cache import cache_folder, decoded, trim_cache
 from distill.recordings.corpus import Recording, import_corpus
+from distill.recordings.measure import measure
 from distill.recordings.remembered import remembered
 from distill.training.codec_data import MOST_COUNTED, counted
 
@@ -98,6 +103,60 @@ def test_the_first_reading_is_announced_once_and_before_it_begins(folder, settle
     again = []
     import_corpus(folder, ahead=again.append)
     assert again == []
+
+
+def test_the_pace_is_that_of_half_a_minute_in_blocks_of_any_size(tmp_path, noise, save, monkeypatch):
+    """Guards against "about 20 minutes" for what takes three seconds: three frames of AAC are a fifteenth of a second."""
+    path = save(tmp_path / "phone.wav", noise(40.0))
+    asked, heard = [], []
+
+    def in_frames(recording):
+        asked.append(recording)
+        whole = read_audio(path)
+        return (whole[:, start : start + 1024] for start in range(0, whole.shape[1], 1024))
+
+    def measured(sound, subtype):
+        heard.append(sound.shape[1] / RATE)
+        return measure(sound, subtype)
+
+    monkeypatch.setattr("distill.recordings.ahead.read_blocks", in_frames)
+    monkeypatch.setattr("distill.recordings.ahead.measure", measured)
+    monkeypatch.setattr("distill.recordings.ahead.WORTH_TELLING_S", 1.0)
+    assert "at the pace of their first half minute" in first_reading([path])
+    assert heard == [pytest.approx(30.0, abs=0.1)]
+    assert asked != [path], "it is known what it holds, and need not be looked at again"
+
+
+def test_a_recording_is_gone_through_twice_at_most(tmp_path, noise, monkeypatch):
+    """Guards against an import that takes twice as long as it need: once to look at a file and once to decode it is enough."""
+    import av
+
+    passes = dict.fromkeys(("six.wav", "phone.m4a"), 0)
+    soundfile.write(tmp_path / "six.wav", noise(1.0, channels=6).T, RATE)
+    with av.open(str(tmp_path / "phone.m4a"), "w") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(noise(1.0, seed=1), format="fltp", layout="mono")
+        frame.sample_rate = RATE
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    native, through_av = files._native_blocks, more_formats._Reading.blocks
+
+    def blocks(path, *how):
+        passes[path.name] += 1
+        return native(path, *how)
+
+    def av_blocks(reading):
+        passes[reading._path.name] += 1
+        return through_av(reading)
+
+    monkeypatch.setattr(files, "_native_blocks", blocks)
+    monkeypatch.setattr(more_formats._Reading, "blocks", av_blocks)
+    assert import_corpus(tmp_path).file_count == 2
+    assert max(passes.values()) <= 2, passes
+    passes.update(dict.fromkeys(passes, 0))
+    for name in passes:
+        read_audio(tmp_path / name, 1)
+    assert passes == {"six.wav": 3, "phone.m4a": 2}, "of two channels, the mix is found out first"
 
 
 def test_silence_takes_no_room(tmp_path, tone, save):

@@ -215,14 +215,15 @@ def samples_at_48k(info: AudioInfo) -> int:
 
 
 def read_blocks(
-    path: Path,
+    recording: Path | AudioInfo,
     channels: int | None = None,
     block_seconds: float = 10.0,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yields float32 ``[C, n]`` at 48 kHz, in the file's own channels, at most two, or as 1 or 2 ``channels``.
 
-    In bounded memory.
+    In bounded memory. What :func:`probe` gave may stand for the path, so that the file need not be looked at again, which for
+    some formats takes as long as reading it.
 
     The blocks add up to exactly ``samples_at_48k(probe(path))`` samples. One channel is made of two by the mix that keeps
     the sound (``mixing.py``), for which the file is gone through beforehand; ``tell`` gets how, where it is not their mean.
@@ -230,23 +231,23 @@ def read_blocks(
     Raises:
         AudioFileError: if the file turns out to be damaged on the way, or holds samples that are not numbers.
     """
-    mix = best_mix(path) if channels == 1 and probe(path).channels == 2 else "mean"
+    info = recording if isinstance(recording, AudioInfo) else probe(recording)
+    mix = best_mix(info) if channels == 1 and info.channels == 2 else "mean"
     if tell is not None and (words := mix_in_words(mix)):
         tell(words)
-    for block in _own_blocks(path, block_seconds):
+    for block in _own_blocks(info, block_seconds):
         yield block if channels is None else in_channels(block, channels, mix)
 
 
-def best_mix(path: Path) -> Mix:
+def best_mix(info: AudioInfo) -> Mix:
     """How one channel is made of the file's two without losing sound."""
     balance = Balance()
-    for block in _own_blocks(path, 10.0):
+    for block in _own_blocks(info, 10.0):
         balance.take(block)
     return balance.mix
 
 
-def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
-    info = probe(path)
+def _own_blocks(info: AudioInfo, block_seconds: float) -> Iterator[np.ndarray]:
     wanted = samples_at_48k(info)
     resampler = (
         None

@@ -19,7 +19,7 @@ from distill.recordings.sketches import Sketch
 
 WORTH_TELLING_S = 1800.0
 """Less sound than this is read before one has read about it."""
-_TRIED = 3  # blocks of ten seconds
+_TRIED_S = 30
 
 
 def first_reading(paths: Sequence[Path]) -> str:
@@ -66,9 +66,9 @@ def _pace(info: AudioInfo) -> float | None:
     started = time.perf_counter()
     parts: list[np.ndarray] = []
     try:
-        for block in read_blocks(info.path):
+        for block in read_blocks(info):  # in blocks of any size
             parts.append(block)
-            if len(parts) == _TRIED:
+            if sum(part.shape[1] for part in parts) >= _TRIED_S * SAMPLE_RATE:
                 break
     except AudioFileError:
         return None

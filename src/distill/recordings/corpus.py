@@ -376,8 +376,9 @@ def sound_of(path: Path, sha256: str) -> np.ndarray | None:
     Raises:
         AudioFileError, OutputError: if it cannot be decoded, or not kept.
     """
-    key = kept_as(sha256, shape_of(path).reading)
-    found = decoded(path, key)
+    info = shape_of(path)
+    key = kept_as(sha256, info.reading)
+    found = decoded(info, key)
     if file_digest(path) == sha256:
         return found
     forget(key)
