@@ -1,6 +1,8 @@
 """Long corpora: memory that does not grow with them, starts that read nothing again, and what the first reading takes, told."""
 
+import functools
 import os
+import struct
 import time
 import tracemalloc
 from pathlib import Path
@@ -157,6 +159,42 @@ def test_a_recording_is_gone_through_twice_at_most(tmp_path, noise, monkeypatch)
     for name in passes:
         read_audio(tmp_path / name, 1)
     assert passes == {"six.wav": 3, "phone.m4a": 2}, "of two channels, the mix is found out first"
+
+
+def test_what_a_folder_holds_twice_is_decoded_once(folder, settled, noise, save, monkeypatch):
+    """Guards against copies, duplicates and silence that are decoded, and announced as read for the first time, at every start
+    of a folder that fills the cache."""
+    for name in ("b.wav", "same.aiff"):
+        save(folder / name, noise(2.0, seed=2), subtype="PCM_16")
+    save(folder / "silent.wav", np.zeros((1, RATE), np.float32))
+    save(folder / "elsewhere" / "other.wav", noise(1.0, seed=9))
+    monkeypatch.setattr("distill.recordings.ahead.WORTH_TELLING_S", 1.0)
+    monkeypatch.setattr("distill.recordings.corpus.trim_cache", functools.partial(trim_cache, 0))
+    import_corpus(folder / "elsewhere")
+    (folder / "elsewhere" / "other.wav").unlink()
+    verdicts = [file.verdict for file in import_corpus(folder).files]
+    assert sorted(verdicts) == ["copy", "duplicate", "silent", "used", "used"]
+    again = []
+    monkeypatch.setattr("distill.recordings.cache._decode_to", lambda *_: pytest.fail("decoded again"))
+    import_corpus(folder, ahead=again.append)
+    assert again == []
+    assert len(list(cache_folder().glob("*.npy"))) == 5, "what is of other folders goes"
+
+
+def test_what_is_never_read_counts_into_no_estimate(folder, settled, monkeypatch):
+    """Guards against hours and gigabytes that are announced at every start for a file too long to be learned from."""
+    size = 7 * 3600 * 8000
+    with (folder / "night.wav").open("wb") as file:  # a byte a sample; on the disk it takes no room
+        file.write(
+            struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", size + 36, b"WAVEfmt ", 16, 1, 1, 8000, 8000, 1, 8, b"data", size)
+        )
+        file.truncate(44 + size)
+    monkeypatch.setattr("distill.recordings.ahead.WORTH_TELLING_S", 1.0)
+    told = []
+    for _ in range(2):
+        import_corpus(folder, ahead=told.append)
+    assert len(told) == 1
+    assert "8 s of sound in 3 files" in told[0]
 
 
 def test_silence_takes_no_room(tmp_path, tone, save):

@@ -13,6 +13,7 @@ from distill.durations import about
 from distill.errors import AudioFileError
 from distill.formats.files import AudioInfo, read_blocks
 from distill.recordings.cache import cache_folder, cached
+from distill.recordings.inspection import LONGEST_SECONDS, SHORTEST_SECONDS
 from distill.recordings.measure import measure
 from distill.recordings.seen import known_digest, shape_of
 from distill.recordings.sketches import Sketch
@@ -56,6 +57,8 @@ def _unread(path: Path) -> AudioInfo | None:
     try:
         info = shape_of(path)
     except AudioFileError:  # its verdict will say so
+        return None
+    if not SHORTEST_SECONDS <= info.seconds <= LONGEST_SECONDS:  # it is not read at all
         return None
     digest = known_digest(path)
     return None if digest is not None and cached(digest) is not None else info
