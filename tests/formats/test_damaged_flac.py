@@ -60,6 +60,17 @@ def test_a_flac_of_rare_samples_is_not_called_damaged(tmp_path, bits):
         assert "16 or 24 bits" in one.value.fix
 
 
+@pytest.mark.parametrize("blank", [slice(8, None), slice(8, 200)])
+def test_a_flac_whose_header_is_damaged_is_not_said_to_have_rare_samples(tmp_path, encoded, blank):
+    """Guards against "samples of 1 bits" for a header of zeros."""
+    whole = bytearray(encoded("FLAC", "PCM_16", seconds=0.2))
+    whole[blank] = bytes(len(whole[blank]))
+    whole[len(whole) // 2 :] = b""
+    (tmp_path / "a.flac").write_bytes(whole)
+    with pytest.raises(AudioFileError, match="is damaged"):
+        probe(tmp_path / "a.flac")
+
+
 def test_a_flac_that_is_damaged_is_not_called_changed(tmp_path, encoded):
     """Guards against two sentences on one fault: the checksum of all samples cannot be right then."""
     whole = bytearray(encoded("FLAC", "PCM_16", seconds=2.0))

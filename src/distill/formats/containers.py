@@ -18,6 +18,7 @@ from distill.formats.chunks import aiff, au, caf, w64, wav
 from distill.formats.content import Content, FileContent
 from distill.formats.disguised import archive_suffix
 from distill.formats.flac import flac, is_beheaded_flac
+from distill.formats.flac_header import right_header
 from distill.formats.id3 import skip_id3
 from distill.formats.kinds import HEAD, kind_of_head
 from distill.formats.mpeg import begins_later, is_followed, is_layer_2, mp3, mpeg_frame
@@ -87,11 +88,12 @@ def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
 def packing_of(path: Path) -> str | None:
     """How the sound of a WAV or FLAC file is packed, where libsndfile cannot unpack it; None for any other file."""
     with open_regular(path) as file:
-        file.seek(skip_id3(file))
-        head = file.read(4096)
-    if head.startswith(b"fLaC") and len(head) >= 26:
-        bits = (int.from_bytes(head[18:26], "big") >> 36 & 31) + 1
-        return None if bits in _FLAC_BITS else f"samples of {bits} bits"
+        begin, content = skip_id3(file), FileContent(file)
+        head = content[begin : begin + 4096]
+        if head.startswith(b"fLaC") and len(head) >= 42:
+            packed = int.from_bytes(right_header(content, head[:42], begin + 42, len(content))[18:26], "big")
+            rate, bits = packed >> 44, (packed >> 36 & 31) + 1
+            return f"samples of {bits} bits" if rate and bits not in _FLAC_BITS else None
     at = head.find(b"fmt ", 12)
     order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
     size = int.from_bytes(head[at + 4 : at + 8], order)
