@@ -52,6 +52,7 @@ def test_it_is_like_bytes(tmp_path: Path) -> None:
             begin, size = draw.randrange(len(whole)), draw.choice([1, 4, 100, 2**16, 2**19])
             assert content[begin : begin + size] == whole[begin : begin + size]
             assert content[begin] == whole[begin]
+            assert content[begin : begin - size] == whole[begin : begin - size]
             assert content.find(whole[begin : begin + 4], begin - 9) == whole.find(whole[begin : begin + 4], begin - 9)
         assert content.find(b"nowhere") == -1
         assert content.find(bytes(whole[-3:])) == whole.find(whole[-3:])

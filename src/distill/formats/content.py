@@ -40,7 +40,7 @@ class FileContent:
             place = range(self._size)[place]
             return self._read(place, place + 1)[0]
         begin, stop, _ = place.indices(self._size)
-        return self._read(begin, stop)
+        return self._read(begin, max(begin, stop))
 
     def find(self, wanted: bytes, begin: int = 0, stop: int | None = None) -> int:
         """Where it is first found between two bytes; -1 if it is not."""
@@ -63,10 +63,10 @@ class FileContent:
     def _hold(self, begin: int, stop: int) -> None:
         """Has these bytes, of which there are no more than it holds at once, at hand."""
         if begin < self._begin or stop > self._begin + len(self._held):
-            self._begin = max(0, begin - _BEHIND)
-            size = min(begin + _AHEAD, self._size) - self._begin
-            self._file.seek(self._begin)
-            self._held = self._file.read(size).ljust(size, b"\0")
+            start = max(0, begin - _BEHIND)
+            size = min(begin + _AHEAD, self._size) - start
+            self._file.seek(start)
+            self._begin, self._held = start, self._file.read(size).ljust(size, b"\0")
 
 
 Content: TypeAlias = FileContent | bytes

@@ -68,13 +68,15 @@ def _pace(info: AudioInfo) -> float | None:
     """Seconds that a second of sound takes; None where the file cannot be read, as its verdict will say."""
     started = time.perf_counter()
     parts: list[np.ndarray] = []
+    samples = 0
     try:
         for block in read_blocks(info):  # in blocks of any size
             parts.append(block)
-            if sum(part.shape[1] for part in parts) >= _TRIED_S * SAMPLE_RATE:
+            samples += block.shape[1]
+            if samples >= _TRIED_S * SAMPLE_RATE:
                 break
     except AudioFileError:
         return None
     sound = np.concatenate(parts, axis=1)
     Sketch(sound, measure(sound, info.subtype).mix)
-    return (time.perf_counter() - started) / (sound.shape[1] / SAMPLE_RATE)
+    return (time.perf_counter() - started) / (samples / SAMPLE_RATE)
