@@ -74,7 +74,13 @@ class AudioInfo:
 
 def probe(path: Path) -> AudioInfo:
     """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable audio."""
-    path = Path(path)
+    try:
+        return _looked_at(Path(path))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _looked_at(path: Path) -> AudioInfo:
     check_regular(path)
     kind = kind_at(path)
     if kind in more_formats.FORMATS:
@@ -96,8 +102,8 @@ def probe(path: Path) -> AudioInfo:
                 )
             family = opus_family(path) if kind == "Ogg" else 0
             parts = [_Part.of(file, path, family) for file in files]
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
+    except soundfile.LibsndfileError as error:
+        raise no_audio(path, kind in ("AIFF", "CAF") and error.code in _UNSUPPORTED) from error
     info, mixed = _whole(path, parts)
     info = _checked(info, mixed)
     lost = _lost(links.lost, links.lost_seconds, info.seconds)
@@ -171,9 +177,11 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         check_regular(path)  # where nothing of it can be read, this says why
-        raise AudioFileError(
-            f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> AudioFileError:
+    return AudioFileError(f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source.")
 
 
 def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:

@@ -156,9 +156,7 @@ class _Reading:
                 yield from self._decoded(container, names[0])
         except (av.FFmpegError, OSError) as error:
             if not isinstance(error, av.FFmpegError) and error.errno != errno.EINVAL:
-                raise AudioFileError(
-                    f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source."
-                ) from error
+                raise
             if not self._seconds and names[0] == "mov" and not has_table(path):
                 raise _without_table(path) from error
             # EINVAL: a part of the file says that it is longer than a file can be, and FFmpeg asks to go there.
