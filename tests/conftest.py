@@ -92,6 +92,24 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return folders()
 
 
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], None]:
+    """``unreachable(path, number)``: to look at that path, into it, or to make it fails from now on with that error number."""
+    refused: dict[str, int] = {}
+
+    def refusing(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any = ".", *given: Any, **how: Any) -> Any:
+            if isinstance(path, str | Path) and (number := refused.get(os.fspath(path))) is not None:
+                raise OSError(number, os.strerror(number), os.fspath(path))
+            return plain(path, *given, **how)
+
+        return call
+
+    for name in ("stat", "listdir", "mkdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    return lambda path, number: refused.update({str(path): number})
+
+
 @pytest.fixture(autouse=True)
 def _own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the person's own data folder."""

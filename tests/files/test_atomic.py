@@ -2,12 +2,14 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
+from distill.files.names import output_file
 
 
 def names(folder: Path) -> list[str]:
@@ -23,6 +25,28 @@ def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
         temporary.write_bytes(b"whole")
     assert path.read_bytes() == b"whole"
     assert names(path.parent) == ["a.bin"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes, and no links for everybody")
+def test_what_is_replaced_keeps_its_mode_and_its_place(tmp_path: Path) -> None:
+    """Guards against a model that everybody may read once it is trained further, and a link that becomes a file of its own
+    while what it leads to stays as it was."""
+    path, link = tmp_path / "disk" / "m.distill", tmp_path / "link.distill"
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    link.symlink_to(path)
+    for number, place in enumerate((path, link)):
+        with written_aside(place) as aside:
+            aside.write_bytes(b"new %d" % number)
+        assert path.read_bytes() == b"new %d" % number
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink()
+    path.unlink()
+    with written_aside(link) as aside:
+        aside.write_bytes(b"anew")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"anew"
 
 
 def test_what_is_written_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +146,25 @@ def test_a_disk_that_is_only_read_is_called_so(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(OutputError, match="the disk is read-only"), written_aside(tmp_path / "a.bin") as temporary:
         refuse(temporary)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_refused_in_words(
+    tmp_path: Path, unreachable: Callable[[Path, int], None]
+) -> None:
+    """Guards against an error of the system's own where a folder may not be entered, or its disk is not connected any more."""
+    inside = tmp_path / "private" / "sub"
+    for path in (inside, inside / "a.wav"):
+        unreachable(path, errno.EACCES)
+    with pytest.raises(OutputError), written_aside(inside / "a.wav") as aside:
+        aside.write_bytes(b"new")
+    with (
+        pytest.raises(OutputError),
+        output_file(inside / "a.wav", tmp_path / "b.wav", endings=[".wav"]) as path,
+        written_aside(path),
+    ):
+        pytest.fail("written")
+    with pytest.raises(OutputError):
+        ensure_writable(inside)
 
 
 def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:

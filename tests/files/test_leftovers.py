@@ -13,8 +13,9 @@ import pytest
 from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, written_aside
 from distill.files.home import home
-from distill.files.leftovers import clear_held, clear_parts
+from distill.files.leftovers import clear_held, clear_parts, noted_as_held, part_beside
 from distill.files.names import reserving, reserving_exactly
+from distill.files.process import lives, this_process
 
 _BEGUN = """
 import sys, time
@@ -111,6 +112,19 @@ def test_only_the_very_file_that_was_noted_is_removed(
     assert left.exists() == (change != "gone")
 
 
+def test_a_file_that_was_not_empty_when_it_was_noted_stays(tmp_path: Path) -> None:
+    """Guards against a file with something in it that goes because nothing was noted of it."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"sound")
+    note = home() / "held" / "one.json"
+    note.parent.mkdir(parents=True)
+    gone = {**this_process(), "began": "at another moment"}
+    note.write_text(json.dumps({"path": os.fsencode(path).hex(), "file": None, "process": gone}))
+    clear_held()
+    assert path.exists()
+    assert not note.exists()
+
+
 def test_of_many_that_clear_up_at_once_none_takes_what_another_holds(
     writing: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
@@ -160,3 +174,42 @@ def test_what_belongs_to_another_computer_or_to_nobody_stays(tmp_path: Path) -> 
     clear_held()
     clear_parts(tmp_path)
     assert all(path.exists() for path in (*kept, note))
+
+
+def test_what_belongs_to_another_container_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a container that takes the processes of another one for dead, as it sees none of them: both have the
+    host's name."""
+    plain, gone = os.readlink, 2**22 + 1  # no process has that number
+    elsewhere = {"/proc/self/ns/pid": "pid:[4026532999]"}
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: gone)
+        kept = [tmp_path / "a.wav", part_beside(tmp_path / "a.wav")]
+        for path in kept:
+            path.touch()
+        note = noted_as_held(kept[0])
+        note.__enter__()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "readlink", lambda path, **how: elsewhere.get(os.fspath(path)) or plain(path, **how))
+        clear_held()
+        clear_parts(tmp_path)
+        assert all(path.exists() for path in kept)
+    clear_held()
+    assert not any(path.exists() for path in kept), "here it is known to be gone"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no ps there")
+def test_a_process_began_at_one_moment_in_whatever_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a living process that another terminal takes for dead, as its language or time zone is another one: on
+    macOS and the BSDs ``ps`` says when it began."""
+    ps = tmp_path / "ps"
+    ps.write_text('#!/bin/sh\necho "Mon Nov 30 of ${TZ:-here} in ${LC_ALL:-my language}"\n')
+    ps.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "darwin")
+    me = this_process()
+    older = {**me, "began": "Mon Nov 30 of here in my language"}
+    for name, other in (("TZ", "America/New_York"), ("LC_ALL", "de_DE")):
+        monkeypatch.setenv(name, other)
+        assert lives(me)
+    assert lives(older) is not False, "an earlier version noted it, and it may run"
+    assert lives({**me, "began": me["began"].replace("30", "29")}) is False

@@ -95,6 +95,18 @@ def test_a_name_is_held_against_another_process(tmp_path: Path) -> None:
     assert other() == "mine\n"
 
 
+def test_a_name_that_is_no_text_is_held_too(tmp_path: Path) -> None:
+    """Guards against a UnicodeEncodeError in a folder whose name an older system wrote, such as Latin-1's "Aufnahmen über"."""
+    path = tmp_path / "Aufnahmen \udcfcber" / "mine.distill"
+    with (
+        claimed(path),
+        claimed(tmp_path / "Aufnahmen \udce9" / path.name),
+        pytest.raises(OutputError, match="Another run is writing"),
+        claimed(path),
+    ):
+        pytest.fail("two writers")
+
+
 def test_a_run_has_one_writer_and_it_is_named(tmp_path: Path) -> None:
     """Guards against two that go on with one run at once: each would cut the events and replace the states of the other."""
     with sole_writer(tmp_path / "mine-1"):

@@ -288,6 +288,14 @@ def test_kinds_are_told_by_content(tmp_path, encoded):
         assert kind_of(tmp_path / str(number)) == kind
 
 
+@pytest.mark.parametrize("brand", ["heic", "heix", "mif1", "msf1", "avif", "avis", "crx "])
+def test_photographs_among_recordings_are_no_sound(tmp_path, encoded, brand):
+    """Guards against the pictures of a telephone that have a row, with the advice to install a package for them."""
+    (tmp_path / "good.wav").write_bytes(encoded("WAV", "PCM_16", 0.5))
+    (tmp_path / "IMG_0001.HEIC").write_bytes(b"\0\0\0\x1cftyp" + brand.encode() + b"\0\0\0\0mif1miaf" + bytes(5000))
+    assert [file.name for file in import_corpus(tmp_path).files] == ["good.wav"]
+
+
 def test_everything_that_looks_like_sound_has_a_row(tmp_path, encoded):
     """Guards against ten telephone recordings left out without a word, and other spellings of a suffix."""
     for number, name in enumerate(("a.BWF", "b.wave", "c.rf64", "d.AIF", "no suffix", "e.dat")):

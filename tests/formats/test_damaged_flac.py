@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from distill.durations import duration
+from distill.errors import AudioFileError
 from distill.formats.files import probe, read_audio
 from distill.formats.flac_frames import frames_begin_at
 from distill.recordings.checksum import CHANGED, remark_on
@@ -43,6 +44,31 @@ def test_a_flac_whose_checksum_is_of_other_sound_says_so(tmp_path, encoded, subt
         assert remarks.pop("other.flac") == CHANGED
         assert remarks.pop("joined.flac") == "Its header says 1 s; all 2 s that are in it are used."
         assert set(remarks.values()) == {""}
+
+
+@pytest.mark.parametrize("bits", [12, 20, 32])
+def test_a_flac_of_rare_samples_is_not_called_damaged(tmp_path, bits):
+    """Guards against a sound recording that a person copies again and again: libsndfile has no such samples."""
+    head = (RATE << 44 | (bits - 1) << 36 | RATE).to_bytes(8, "big")
+    flac = b"fLaC\x80\0\0\x22" + struct.pack(">HH", 4096, 4096) + bytes(6) + head + bytes(16 + 500)
+    for content in (flac, b"ID3\3\0\0\0\0\0\x0a" + bytes(10) + flac):
+        (tmp_path / "a.flac").write_bytes(content)
+        with pytest.raises(
+            AudioFileError, match=rf"encoded in a way that cannot be read \(samples of {bits} bits\)"
+        ) as one:
+            probe(tmp_path / "a.flac")
+        assert "16 or 24 bits" in one.value.fix
+
+
+@pytest.mark.parametrize("blank", [slice(8, None), slice(8, 200)])
+def test_a_flac_whose_header_is_damaged_is_not_said_to_have_rare_samples(tmp_path, encoded, blank):
+    """Guards against "samples of 1 bits" for a header of zeros."""
+    whole = bytearray(encoded("FLAC", "PCM_16", seconds=0.2))
+    whole[blank] = bytes(len(whole[blank]))
+    whole[len(whole) // 2 :] = b""
+    (tmp_path / "a.flac").write_bytes(whole)
+    with pytest.raises(AudioFileError, match="is damaged"):
+        probe(tmp_path / "a.flac")
 
 
 def test_a_flac_that_is_damaged_is_not_called_changed(tmp_path, encoded):

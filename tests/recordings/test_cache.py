@@ -59,6 +59,18 @@ def test_a_file_of_the_wrong_size_is_made_again(tmp_path, noise, save, change):
     assert place.stat().st_size == size
 
 
+@pytest.mark.parametrize(("byte", "bit"), [(8, 6), (10, 0), (21, 4)])
+def test_a_damaged_header_is_made_again(tmp_path, noise, save, byte, bit):
+    """Guards against a start that ends with a SyntaxError for one flipped bit in a file that can be made again."""
+    path = save(tmp_path / "a.wav", noise(0.2))
+    place = cache_folder() / f"{_digest(path)}.npy"
+    good = np.array(decoded(path, _digest(path)))
+    whole = bytearray(place.read_bytes())
+    whole[byte] ^= 1 << bit
+    place.write_bytes(whole)
+    np.testing.assert_array_equal(decoded(path, _digest(path)), good)
+
+
 def test_a_damaged_recording_leaves_nothing(tmp_path, noise, save):
     """Guards against half-decoded audio that is found by the next import."""
     sound = noise(12.0)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from distill.errors import CorpusError, OutputError, SettingError
+from distill.errors import AudioFileError, CorpusError, OutputError, SettingError
+from distill.formats.files import read_audio
 from distill.recordings.corpus import import_corpus
 from distill.recordings.verdicts import FileVerdict
 from distill.sizes import codec_config_for, explain_codec
@@ -235,6 +236,25 @@ def test_a_folder_that_cannot_be_read_is_named_and_left_out(tmp_path, noise, sav
     assert locked.verdict == FileVerdict.UNREADABLE
     assert "cannot be read without permission" in locked.reason
     assert any("locked/" in sentence for sentence in corpus.left_out)
+
+
+def test_what_can_be_listed_and_not_looked_at_has_a_row(tmp_path, noise, save, unreachable):
+    """Guards against a disk that is not connected any more, or a folder that may not be entered, that ends the import of all
+    others."""
+    mine = tmp_path / "mine"
+    for name in ("a.wav", "usb/b.wav", "locked/c.wav", ".hidden/d.wav"):
+        save(mine / name, noise(0.5, ord(name[-5])))
+    unreachable(mine / "usb", errno.ENOTCONN)
+    unreachable(mine / ".hidden", errno.ENOTCONN)
+    unreachable(mine / "locked" / "c.wav", errno.EACCES)
+    files = {file.name: file for file in import_corpus(mine).files}
+    assert set(files) == {"a.wav", "usb", "locked/c.wav"}
+    assert files["usb"].reason == f"It cannot be read ({os.strerror(errno.ENOTCONN)})."
+    assert files["locked/c.wav"].reason == "It cannot be read without permission."
+    with pytest.raises(CorpusError):
+        import_corpus(mine / "usb")
+    with pytest.raises(AudioFileError):
+        read_audio(mine / "locked" / "c.wav")
 
 
 def test_two_spellings_of_one_name_are_two_files(tmp_path, noise, save):

@@ -1,17 +1,24 @@
 """Long corpora: memory that does not grow with them, starts that read nothing again, and what the first reading takes, told."""
 
+import functools
 import os
+import struct
 import time
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from distill.formats import files, more_formats
+from distill.formats.files import read_audio
 from distill.recordings import alike, seen
+from distill.recordings.ahead import first_reading
 from distill.recordings.alike import find_alike
 from distill.recordings.cache import cache_folder, decoded, trim_cache
 from distill.recordings.corpus import Recording, import_corpus
+from distill.recordings.measure import measure
 from distill.recordings.remembered import remembered
 from distill.training.codec_data import MOST_COUNTED, counted
 
@@ -98,6 +105,96 @@ def test_the_first_reading_is_announced_once_and_before_it_begins(folder, settle
     again = []
     import_corpus(folder, ahead=again.append)
     assert again == []
+
+
+def test_the_pace_is_that_of_half_a_minute_in_blocks_of_any_size(tmp_path, noise, save, monkeypatch):
+    """Guards against "about 20 minutes" for what takes three seconds: three frames of AAC are a fifteenth of a second."""
+    path = save(tmp_path / "phone.wav", noise(40.0))
+    asked, heard = [], []
+
+    def in_frames(recording):
+        asked.append(recording)
+        whole = read_audio(path)
+        return (whole[:, start : start + 1024] for start in range(0, whole.shape[1], 1024))
+
+    def measured(sound, subtype):
+        heard.append(sound.shape[1] / RATE)
+        return measure(sound, subtype)
+
+    monkeypatch.setattr("distill.recordings.ahead.read_blocks", in_frames)
+    monkeypatch.setattr("distill.recordings.ahead.measure", measured)
+    monkeypatch.setattr("distill.recordings.ahead.WORTH_TELLING_S", 1.0)
+    assert "at the pace of their first half minute" in first_reading([path])
+    assert heard == [pytest.approx(30.0, abs=0.1)]
+    assert asked != [path], "it is known what it holds, and need not be looked at again"
+
+
+def test_a_recording_is_gone_through_twice_at_most(tmp_path, noise, monkeypatch):
+    """Guards against an import that takes twice as long as it need: once to look at a file and once to decode it is enough."""
+    import av
+
+    passes = dict.fromkeys(("six.wav", "phone.m4a"), 0)
+    soundfile.write(tmp_path / "six.wav", noise(1.0, channels=6).T, RATE)
+    with av.open(str(tmp_path / "phone.m4a"), "w") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(noise(1.0, seed=1), format="fltp", layout="mono")
+        frame.sample_rate = RATE
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    native, through_av = files._native_blocks, more_formats._Reading.blocks
+
+    def blocks(path, *how):
+        passes[path.name] += 1
+        return native(path, *how)
+
+    def av_blocks(reading):
+        passes[reading._path.name] += 1
+        return through_av(reading)
+
+    monkeypatch.setattr(files, "_native_blocks", blocks)
+    monkeypatch.setattr(more_formats._Reading, "blocks", av_blocks)
+    assert import_corpus(tmp_path).file_count == 2
+    assert max(passes.values()) <= 2, passes
+    passes.update(dict.fromkeys(passes, 0))
+    for name in passes:
+        read_audio(tmp_path / name, 1)
+    assert passes == {"six.wav": 3, "phone.m4a": 2}, "of two channels, the mix is found out first"
+
+
+def test_what_a_folder_holds_twice_is_decoded_once(folder, settled, noise, save, monkeypatch):
+    """Guards against copies, duplicates and silence that are decoded, and announced as read for the first time, at every start
+    of a folder that fills the cache."""
+    for name in ("b.wav", "same.aiff"):
+        save(folder / name, noise(2.0, seed=2), subtype="PCM_16")
+    save(folder / "silent.wav", np.zeros((1, RATE), np.float32))
+    save(folder / "elsewhere" / "other.wav", noise(1.0, seed=9))
+    monkeypatch.setattr("distill.recordings.ahead.WORTH_TELLING_S", 1.0)
+    monkeypatch.setattr("distill.recordings.corpus.trim_cache", functools.partial(trim_cache, 0))
+    import_corpus(folder / "elsewhere")
+    (folder / "elsewhere" / "other.wav").unlink()
+    verdicts = [file.verdict for file in import_corpus(folder).files]
+    assert sorted(verdicts) == ["copy", "duplicate", "silent", "used", "used"]
+    again = []
+    monkeypatch.setattr("distill.recordings.cache._decode_to", lambda *_: pytest.fail("decoded again"))
+    import_corpus(folder, ahead=again.append)
+    assert again == []
+    assert len(list(cache_folder().glob("*.npy"))) == 5, "what is of other folders goes"
+
+
+def test_what_is_never_read_counts_into_no_estimate(folder, settled, monkeypatch):
+    """Guards against hours and gigabytes that are announced at every start for a file too long to be learned from."""
+    size = 7 * 3600 * 8000
+    with (folder / "night.wav").open("wb") as file:  # a byte a sample; on the disk it takes no room
+        file.write(
+            struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", size + 36, b"WAVEfmt ", 16, 1, 1, 8000, 8000, 1, 8, b"data", size)
+        )
+        file.truncate(44 + size)
+    monkeypatch.setattr("distill.recordings.ahead.WORTH_TELLING_S", 1.0)
+    told = []
+    for _ in range(2):
+        import_corpus(folder, ahead=told.append)
+    assert len(told) == 1
+    assert "8 s of sound in 3 files" in told[0]
 
 
 def test_silence_takes_no_room(tmp_path, tone, save):

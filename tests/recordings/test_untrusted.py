@@ -105,7 +105,7 @@ def test_a_file_that_grows_while_it_is_read(folder, noise, save, monkeypatch):
 
     def decoded(one, sha256):
         found = whole(one, sha256)
-        if one == path:
+        if one.path == path:
             with path.open("ab") as file:
                 file.write(bytes(1000))
         return found

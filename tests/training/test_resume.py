@@ -19,6 +19,7 @@ import small_distill
 from distill.errors import SettingError, StateFileError
 from distill.models import ConvVQVAE, Model, PriorConfig, save_model
 from distill.models.header import CorpusRecord, new_header
+from distill.recordings.split import SPLIT_RULE
 from distill.runs.saved import Stopped
 from distill.training import (
     Notice,
@@ -90,7 +91,7 @@ def train_of(kind: str, corpus: Path, place: Path) -> Loop:
     torch.manual_seed(0)
     untrained = ConvVQVAE(CODEC)
     untrained.quantizer.set_codebooks(torch.randn(4, 16, 8) * 0.3)
-    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6, split_seed=0)
+    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6, split_seed=0, split_rule=SPLIT_RULE)
     header = new_header("m", CODEC, record, codec_training={"seed": 0})
     save_model(place / "m.distill", Model(header, untrained, torch.ones(4, 16, dtype=torch.int64)))
     return Loop(kind, corpus, place)
@@ -299,6 +300,28 @@ def test_a_prior_goes_on_where_encoding_gives_other_codes(
         assert torch.equal(one.codes, other.codes)
     assert rest["prior_metadata"]["views"] == whole["prior_metadata"]["views"] == 2
     assert not any("encoded again" in event.text for event in events if isinstance(event, Notice))
+
+
+@pytest.mark.parametrize("are_kept", [True, False])
+def test_renamed_recordings_keep_their_own_codes(are_kept: bool, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against codes that go to the wrong recordings, without a word, where a name changed between the stop and the
+    resume, and against a refusal where these codes are encoded again."""
+    train = train_of("prior", small_corpus, tmp_path)
+    whole = train(saves=False)
+    train(**stop_at(3, []))
+    if not are_kept:
+        (tmp_path / "state.codes").unlink()
+    renamed = tmp_path / "renamed"
+    shutil.copytree(small_corpus, renamed)
+    for number, path in enumerate(sorted(renamed.iterdir(), reverse=True)):
+        path.rename(renamed / f"{number}-{path.name}")
+    rest = train(renamed, resumed=load_state(tmp_path / "state", "prior"))
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(rest)[name]), name
+    for one, other in zip(whole["sources"], rest["sources"], strict=True):
+        assert one.sha256 == other.sha256
+        assert other.name.endswith(one.name)
+        assert torch.equal(one.codes, other.codes)
 
 
 @pytest.mark.parametrize("what", ["missing", "damaged", "cut", "of another run"])

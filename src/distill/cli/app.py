@@ -39,6 +39,7 @@ from distill.errors import DistillError, InputError, SettingError
 from distill.files.atomic import NO_ROOM, output_error
 from distill.files.leftovers import announced_folder, clear_held
 from distill.files.names import MODEL_SUFFIX, command
+from distill.files.regular import is_folder
 
 INTERRUPTED = 130
 """What Typer ends with after Ctrl-C, and every shell knows."""
@@ -63,7 +64,7 @@ class _InWords(typer.core.TyperGroup):
         """
         word = args[0]
         if self.get_command(ctx, word) is None:
-            if Path(word).is_dir():
+            if is_folder(Path(word)):
                 raise SettingError(
                     f"{word} is a folder, not a command.", f"To learn its sound: {command('distill', 'run', word)}"
                 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from distill.cli.console import place
 from distill.errors import DistillError, InputError, SettingError
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX
+from distill.files.regular import is_folder
 
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".mp3")
 """What a sound can be written as."""
@@ -19,7 +20,7 @@ def a_folder(given: Path | None) -> Path | None:
     Raises:
         SettingError: if it is not there and its name is that of one file.
     """
-    if given is None or given.is_dir():
+    if given is None or is_folder(given):
         return given
     ending = given.suffix.lower()
     if ending == MODEL_SUFFIX:

@@ -3,14 +3,13 @@
 import json
 import threading
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from distill.errors import OutputError
 from distill.files.atomic import written_aside
 from distill.files.home import home
-from distill.files.regular import absolute
+from distill.files.regular import absolute, digest_of_place
 
 _NOTES = "sweeps"
 
@@ -24,9 +23,7 @@ class Progress:
         Raises:
             OutputError: if there is a note that cannot be read.
         """
-        self._file = (
-            home() / _NOTES / f"{sha256(str(absolute(out)).encode(errors='surrogateescape')).hexdigest()[:32]}.json"
-        )
+        self._file = home() / _NOTES / f"{digest_of_place(out)[:32]}.json"
         self._settings, self._claim = {"out": str(absolute(out)), **settings}, threading.Lock()
         self._begun: list[str] = []
         self._finished: list[str] = []

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distill.errors import OutputError
 from distill.files.leftovers import clear_parts, part_beside
+from distill.files.regular import absolute, is_folder, is_link
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "Free some space or choose another folder."),
@@ -37,24 +39,28 @@ def output_error(path: Path, error: OSError) -> OutputError:
 def written_aside(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path``; when the block ends well its content becomes ``path``.
 
-    Missing parent folders are made. When anything fails the temporary file is removed and ``path`` stays as it was.
+    Missing parent folders are made. A file that is replaced keeps its mode, and a link its place: what it leads to is written.
+    When anything fails the temporary file is removed and ``path`` stays as it was.
 
     Raises:
         OutputError: if the file system refuses, or a file to read from is missing.
     """
-    temporary = part_beside(path, path.suffix)
-    new_folders = [folder for folder in path.parents if not folder.is_dir()]
+    place = absolute(path) if is_link(path) else path
+    temporary = part_beside(place, path.suffix)
+    new_folders = [folder for folder in place.parents if not is_folder(folder)]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        temporary.replace(path)
-        for folder in (path.parent, *(folder.parent for folder in new_folders)):
+        with suppress(OSError):  # it is new, or on a disk that has no modes
+            shutil.copymode(place, temporary)
+        temporary.replace(place)
+        for folder in (place.parent, *(folder.parent for folder in new_folders)):
             sync_folder(folder)
     except FileNotFoundError as error:
         missing = None if error.filename is None else Path(os.fsdecode(error.filename))
-        if missing is None or missing == temporary or missing in (path, *path.parents):
+        if missing is None or missing == temporary or missing in (path, place, *place.parents):
             raise output_error(path, error) from error
         raise OutputError(
             f"{missing} is not there, or not any more, so {path} was not written.",
@@ -63,7 +69,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        if temporary.parent.is_dir():
+        if is_folder(temporary.parent):
             discard(temporary)
 
 
@@ -113,7 +119,7 @@ def ensure_writable(folder: Path) -> None:
     trial = part_beside(folder / "trial")
     made: list[Path] = []
     try:
-        for missing in reversed([one for one in (folder, *folder.parents) if not one.is_dir()]):
+        for missing in reversed([one for one in (folder, *folder.parents) if not is_folder(one)]):
             missing.mkdir(exist_ok=True)
             made.append(missing)
         try:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from distill.files.regular import is_file
+
 SIDECAR_FORMAT = "distill-grains"
 """What a JSON list of grains calls itself."""
 SIDECARS = frozenset({".json", ".rpp"})
@@ -12,10 +14,10 @@ _LONGEST = 1 << 24
 
 def sound_of_sidecar(path: Path) -> Path | None:
     """The sound that such a file tells of; none if it is no such file, or the sound is not there."""
-    if path.suffix.lower() not in SIDECARS or not path.is_file():
+    if path.suffix.lower() not in SIDECARS or not is_file(path):
         return None
     named = [path.with_name(name) for name in (_named_in(path),) if name]
-    return next((sound for sound in [*named, *map(path.with_suffix, _SOUNDS)] if sound.is_file()), None)
+    return next((sound for sound in [*named, *map(path.with_suffix, _SOUNDS)] if is_file(sound)), None)
 
 
 def _named_in(path: Path) -> str:

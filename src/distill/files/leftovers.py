@@ -10,7 +10,6 @@ What belongs to a process that still runs, or to another computer, is never touc
 import contextlib
 import json
 import os
-import platform
 import re
 import secrets
 import shutil
@@ -20,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from distill.files.home import home
-from distill.files.process import began, lives, this_process
+from distill.files.process import began, host, lives, this_process
 from distill.files.regular import absolute
 
 _PART = re.compile(r"\.distill-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,10})-[0-9a-f]{8}\.part")
@@ -83,7 +82,7 @@ def clear_held() -> None:
         with contextlib.suppress(OSError):  # another process was quicker, or the disk is only read
             note.unlink()
             clear_parts(path.parent)
-            if _identity(path) == file:
+            if file is not None and _identity(path) == file:
                 path.unlink()
 
 
@@ -97,4 +96,4 @@ def _identity(path: Path) -> list[int] | None:
 
 
 def _host() -> str:
-    return sha256(platform.node().encode(errors="surrogateescape")).hexdigest()[:8]
+    return sha256(host().encode(errors="surrogateescape")).hexdigest()[:8]

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -19,7 +18,7 @@ from distill.errors import OutputError
 from distill.files.atomic import discard, ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.leftovers import clear_held, noted_as_held
-from distill.files.regular import absolute
+from distill.files.regular import absolute, digest_of_place, is_folder
 
 MODEL_SUFFIX = ".distill"
 CODES_SUFFIX = ".codes"
@@ -204,7 +203,7 @@ def output_file(wanted: Path | None, default: Path, *sources: Path, endings: Seq
         with reserving(default) as path:
             yield path
         return
-    if wanted.is_dir():
+    if is_folder(wanted):
         raise OutputError(f"{wanted} is a folder; a file is needed.", f"Give a file in it: {wanted / default.name}")
     if absolute(wanted) in {absolute(source) for source in sources}:
         raise OutputError(
@@ -272,7 +271,7 @@ def _locked(path: Path, words: str, fix: str) -> Iterator[None]:
     """A lock on a path: a file in Distill's own folder, released when the process ends, however it ends."""
     import filelock  # a twentieth of a second that only who writes pays for
 
-    place = _own_folder("locks") / sha256(os.fsencode(absolute(path))).hexdigest()[:32]
+    place = _own_folder("locks") / digest_of_place(path)[:32]
     lock, holder = filelock.FileLock(place.with_suffix(".lock"), timeout=0), place.with_suffix(".txt")
     try:
         lock.acquire()

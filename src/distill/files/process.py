@@ -12,21 +12,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+_FIRST_NAMESPACE = "pid:[4026531836]"
+"""Linux' number for the processes of the computer itself (``PROC_PID_INIT_INO``)."""
+_ZONE = " UTC"
+
 
 def this_process() -> dict[str, Any]:
-    """What tells this process from all others: ``host``, ``pid`` and ``began``."""
-    return {"host": platform.node(), "pid": os.getpid(), "began": began(os.getpid())}
+    """What tells this process from all others, as :func:`process_of`."""
+    return process_of(os.getpid())
+
+
+def process_of(pid: int) -> dict[str, Any]:
+    """What tells a process of this computer from all others: ``host``, ``pid`` and ``began``."""
+    return {"host": host(), "pid": pid, "began": began(pid)}
+
+
+def host() -> str:
+    """Says among which processes a number is one: those of this computer, or of this container, which sees no others."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux, or it shows none
+        return platform.node()
+    return platform.node() if namespace == _FIRST_NAMESPACE else f"{platform.node()} {namespace}"
 
 
 def lives(process: Mapping[str, Any] | None) -> bool | None:
     """Whether a process noted by :func:`this_process` still runs; None where that cannot be known.
 
-    It cannot be known of a process on another computer, or of one that nothing was noted of.
+    It cannot be known of a process on another computer or in another container, of one that nothing was noted of, or that an
+    earlier version noted by the clock of the place it was in.
     """
-    if process is None or process.get("host") != platform.node():
+    if process is None or process.get("host") != host():
         return None
-    pid = process.get("pid")
-    return isinstance(pid, int) and pid > 0 and process.get("began") == began(pid) is not None
+    pid, told = process.get("pid"), process.get("began")
+    now = began(pid) if isinstance(pid, int) and pid > 0 else None
+    if now is not None and now.endswith(_ZONE) and not str(told).endswith(_ZONE):
+        return None
+    return told == now is not None
 
 
 def began(pid: int) -> str | None:
@@ -35,8 +57,15 @@ def began(pid: int) -> str | None:
         return _began_on_windows(pid)
     if sys.platform == "linux":
         return _began_on_linux(pid)
-    told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return told.stdout.strip() or None
+    # Else it says so in the language and the time zone of whoever asks.
+    told = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+    ).stdout.strip()
+    return f"{told}{_ZONE}" if told else None
 
 
 def _began_on_linux(pid: int) -> str | None:

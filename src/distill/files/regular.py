@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,9 +62,33 @@ def absolute(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, as far as can be told.
+
+    ``Path.is_dir`` raises an OSError until Python 3.14 where a disk is not connected any more, or a folder above may not be
+    entered.
+    """
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """The same of a regular file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_link(path: Path) -> bool:
+    """The same of a link, wherever it leads."""
+    return os.path.islink(path)  # noqa: PTH114
+
+
+def digest_of_place(path: Path) -> str:
+    """SHA-256 (hex) of where a path leads; its names need not be text."""
+    return sha256(os.fsencode(absolute(path))).hexdigest()
+
+
 def broken_link(path: Path) -> tuple[str, str] | None:
     """What a link is that leads to nothing, and what to do; None for whatever else there is, or is not."""
-    if not path.is_symlink():
+    if not is_link(path):
         return None
     try:
         path.stat()

@@ -49,6 +49,8 @@ def deleted(file: Path, size: int) -> int:
     """Deletes a file of so many bytes; gives the bytes freed."""
     try:
         file.unlink(missing_ok=True)
-    except PermissionError:  # Windows: another process has it mapped, so it is in use after all
+    except OSError as error:  # only read; or on Windows mapped by another process, so in use after all
+        if error.errno not in _ONLY_READ:
+            raise
         return 0
     return size

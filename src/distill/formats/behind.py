@@ -1,11 +1,12 @@
 """Another file behind the sound of the first one: two in one, as they are joined by hand or come out of a rescued disk."""
 
+import itertools
 import re
 
+from distill.formats.content import Content, places_of
 from distill.formats.id3 import past_tags
 from distill.formats.kinds import HEAD, is_adts, kind_of_head
 from distill.formats.mpeg import is_mp3_at
-from distill.formats.spliced import Content
 
 _MOST_ZEROS = 4096
 """Programs fill up to the end of a block."""
@@ -75,12 +76,11 @@ def first_in(content: Content, begin: int, stop: int) -> int:
                 places.append(at - before)
                 break
             at += 1
-    if match := _LOSSLESS.search(content, begin + 1, stop):
-        places.append(match.start())
+    places += itertools.islice(places_of(_LOSSLESS, content, begin + 1, stop), 1)
     stop = min(places, default=stop)
-    for match in _FRAME.finditer(content, begin + 1, stop):
-        if begins_file(content, match.start()):
-            return match.start()
+    for at in places_of(_FRAME, content, begin + 1, stop):
+        if begins_file(content, at):
+            return at
     return min(places, default=-1)
 
 

@@ -7,7 +7,8 @@ import struct
 from dataclasses import dataclass, field
 
 from distill.formats.behind import begins_file
-from distill.formats.spliced import AS_IT_IS, Content, Links
+from distill.formats.content import Content
+from distill.formats.spliced import AS_IT_IS, Links
 from distill.formats.wav_header import OPEN, wav_header
 
 _TOO_MUCH = 2**47

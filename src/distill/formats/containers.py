@@ -6,9 +6,7 @@ header claims, the file is read as if its header were right: spliced from new he
 (``spliced``). What a file holds is found out by its format (``chunks``, ``flac``, ``mpeg``, ``ogg``).
 """
 
-import contextlib
 import math
-import mmap
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +15,15 @@ from typing import BinaryIO, Literal
 from distill.files.regular import open_regular
 from distill.formats.behind import begin_of, begins_file, unread_behind
 from distill.formats.chunks import aiff, au, caf, w64, wav
+from distill.formats.content import Content, FileContent
 from distill.formats.disguised import archive_suffix
 from distill.formats.flac import flac, is_beheaded_flac
+from distill.formats.flac_header import right_header
 from distill.formats.id3 import skip_id3
 from distill.formats.kinds import HEAD, kind_of_head
 from distill.formats.mpeg import begins_later, is_followed, is_layer_2, mp3, mpeg_frame
 from distill.formats.ogg import ogg
-from distill.formats.spliced import AS_IT_IS, Content, Links, Part, Spliced
+from distill.formats.spliced import AS_IT_IS, Links, Part, Spliced
 from distill.formats.suffixes import AUDIO_SUFFIXES
 
 _MPEG_SUFFIXES = (".mp3", ".mpga", ".mp2")
@@ -41,6 +41,7 @@ _SUBFORMATS = (
 )
 """How the names of subformats end that libsndfile knows: Microsoft's, and that of B-format."""
 _WAV_FORMATS = {0, 1, 2, 3, 6, 7, 0x10, 0x11, 0x31, 0x40, 0x45, 0x64, 0x65, 0xFFFE}
+_FLAC_BITS = (8, 16, 24)
 _JOIN_THEIR_OWN = ("MP3", "Ogg", "FLAC")
 _READERS = {"WAV": wav, "AIFF": aiff, "CAF": caf, "AU": au, "MP3": mp3, "Ogg": ogg, "FLAC": flac, "W64": w64}
 """By kind, what finds the parts of a file that its header does not describe."""
@@ -84,10 +85,15 @@ def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
     return "", begin
 
 
-def wav_packing(path: Path) -> str | None:
-    """How the sound of a WAV file is packed, where libsndfile cannot unpack it; None for any other file."""
+def packing_of(path: Path) -> str | None:
+    """How the sound of a WAV or FLAC file is packed, where libsndfile cannot unpack it; None for any other file."""
     with open_regular(path) as file:
-        head = file.read(4096)
+        begin, content = skip_id3(file), FileContent(file)
+        head = content[begin : begin + 4096]
+        if head.startswith(b"fLaC") and len(head) >= 42:
+            packed = int.from_bytes(right_header(content, head[:42], begin + 42, len(content))[18:26], "big")
+            rate, bits = packed >> 44, (packed >> 36 & 31) + 1
+            return f"samples of {bits} bits" if rate and bits not in _FLAC_BITS else None
     at = head.find(b"fmt ", 12)
     order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
     size = int.from_bytes(head[at + 4 : at + 8], order)
@@ -125,17 +131,15 @@ def spliced(path: Path) -> tuple[list[Spliced], Links]:
 
 def _links_of(file: BinaryIO, kind: str, begin: int) -> Links:
     """How a file is read, and any others that are joined to it."""
-    with contextlib.ExitStack() as stack:
-        content = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        first = _of_kind(content, kind, begin)
-        other = begins_file(content, first.end)
-        if not other or other == kind in _JOIN_THEIR_OWN:
-            return first
-        own = stack.enter_context(mmap.mmap(file.fileno(), first.end, access=mmap.ACCESS_READ))
-        return _joined(_of_kind(own, kind, begin), kind, content, first.end, other)
+    content = FileContent(file)
+    first = _of_kind(content, kind, begin)
+    other = begins_file(content, first.end)
+    if not other or other == kind in _JOIN_THEIR_OWN:
+        return first
+    return _joined(_of_kind(FileContent(file, first.end), kind, begin), kind, content, first.end, other)
 
 
-def _joined(links: Links, kind: str, content: mmap.mmap, at: int, other: str) -> Links:
+def _joined(links: Links, kind: str, content: FileContent, at: int, other: str) -> Links:
     """The same with the files that begin in it, from the one of kind ``other`` on.
 
     One that is damaged, or takes another library, is told of, and so is all that is behind it.

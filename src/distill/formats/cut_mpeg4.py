@@ -6,12 +6,13 @@ that cannot be decoded that much earlier begins before its end. What is in betwe
 """
 
 import functools
-import mmap
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from distill.files.regular import open_regular
-from distill.formats.spliced import Content, Part, Spliced
+from distill.formats.content import Content, FileContent, places_of
+from distill.formats.spliced import Part, Spliced
 
 if TYPE_CHECKING:
     import av.packet
@@ -20,6 +21,7 @@ STRICT = {"err_detect": "crccheck+explode"}
 """FFmpeg plays damaged sound as noise otherwise."""
 _MOST_MISSING = 2**26
 """Bytes; a gap is filled with zeros in memory."""
+_TABLE = re.compile(b"moov")
 _FEWEST_BEHIND = 16
 """So many packets in a row that can be decoded are no chance; where there are fewer, the file simply breaks off."""
 
@@ -44,7 +46,8 @@ def gap_in(path: Path) -> Gap | None:
 
 @functools.lru_cache(maxsize=64)
 def _gap_in(path: Path, *_: int) -> Gap | None:
-    with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with open_regular(path) as file:
+        content = FileContent(file)
         begin, end, missing = _shortened_box(content)
         size = len(content)
     if not 0 < missing <= _MOST_MISSING:
@@ -73,7 +76,7 @@ def _shortened_box(content: Content) -> tuple[int, int, int]:
         if told < head:
             break
         if name == b"mdat":
-            end = size if has_table else content.rfind(b"moov") - 4
+            end = size if has_table else max(places_of(_TABLE, content, 0, size), default=-1) - 4
             is_table = has_table or (end > at + head and content[end + 12 : end + 16] == b"mvhd")
             if (
                 is_table

@@ -74,7 +74,13 @@ class AudioInfo:
 
 def probe(path: Path) -> AudioInfo:
     """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable audio."""
-    path = Path(path)
+    try:
+        return _looked_at(Path(path))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _looked_at(path: Path) -> AudioInfo:
     check_regular(path)
     kind = kind_at(path)
     if kind in more_formats.FORMATS:
@@ -96,8 +102,8 @@ def probe(path: Path) -> AudioInfo:
                 )
             family = opus_family(path) if kind == "Ogg" else 0
             parts = [_Part.of(file, path, family) for file in files]
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
+    except soundfile.LibsndfileError as error:
+        raise no_audio(path, kind in ("AIFF", "CAF") and error.code in _UNSUPPORTED) from error
     info, mixed = _whole(path, parts)
     info = _checked(info, mixed)
     lost = _lost(links.lost, links.lost_seconds, info.seconds)
@@ -171,9 +177,11 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         check_regular(path)  # where nothing of it can be read, this says why
-        raise AudioFileError(
-            f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> AudioFileError:
+    return AudioFileError(f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source.")
 
 
 def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
@@ -215,14 +223,15 @@ def samples_at_48k(info: AudioInfo) -> int:
 
 
 def read_blocks(
-    path: Path,
+    recording: Path | AudioInfo,
     channels: int | None = None,
     block_seconds: float = 10.0,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yields float32 ``[C, n]`` at 48 kHz, in the file's own channels, at most two, or as 1 or 2 ``channels``.
 
-    In bounded memory.
+    In bounded memory. What :func:`probe` gave may stand for the path, so that the file need not be looked at again, which for
+    some formats takes as long as reading it.
 
     The blocks add up to exactly ``samples_at_48k(probe(path))`` samples. One channel is made of two by the mix that keeps
     the sound (``mixing.py``), for which the file is gone through beforehand; ``tell`` gets how, where it is not their mean.
@@ -230,23 +239,23 @@ def read_blocks(
     Raises:
         AudioFileError: if the file turns out to be damaged on the way, or holds samples that are not numbers.
     """
-    mix = best_mix(path) if channels == 1 and probe(path).channels == 2 else "mean"
+    info = recording if isinstance(recording, AudioInfo) else probe(recording)
+    mix = best_mix(info) if channels == 1 and info.channels == 2 else "mean"
     if tell is not None and (words := mix_in_words(mix)):
         tell(words)
-    for block in _own_blocks(path, block_seconds):
+    for block in _own_blocks(info, block_seconds):
         yield block if channels is None else in_channels(block, channels, mix)
 
 
-def best_mix(path: Path) -> Mix:
+def best_mix(info: AudioInfo) -> Mix:
     """How one channel is made of the file's two without losing sound."""
     balance = Balance()
-    for block in _own_blocks(path, 10.0):
+    for block in _own_blocks(info, 10.0):
         balance.take(block)
     return balance.mix
 
 
-def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
-    info = probe(path)
+def _own_blocks(info: AudioInfo, block_seconds: float) -> Iterator[np.ndarray]:
     wanted = samples_at_48k(info)
     resampler = (
         None

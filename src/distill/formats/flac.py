@@ -1,15 +1,15 @@
 """FLAC: its length is counted from frames, not taken from the header (RFC 9639)."""
 
-import mmap
 import struct
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
 from distill.formats.behind import first_in
+from distill.formats.content import Content, FileContent
 from distill.formats.flac_frames import Stretch, whole_stretches
 from distill.formats.flac_header import right_header
 from distill.formats.id3 import after_id3
-from distill.formats.spliced import AS_IT_IS, Content, Links, Part
+from distill.formats.spliced import AS_IT_IS, Links, Part
 
 _MOST_PARTS = 1000
 """Of files one after the other, and of stretches in one; what is behind is told as lost."""
@@ -21,8 +21,8 @@ _NO_HEADER = _FLAC_BEGIN + bytes(34)
 
 def is_beheaded_flac(file: BinaryIO) -> bool:
     """Whether there are frames in a file, though it does not begin as a FLAC: its first bytes are gone or damaged."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return right_header(content, _NO_HEADER, 0, len(content)) != _NO_HEADER[:26]
+    content = FileContent(file)
+    return right_header(content, _NO_HEADER, 0, len(content)) != _NO_HEADER[:26]
 
 
 def flac(content: Content, begin: int | None = None) -> Links:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distill.formats.chunks import TAGS
-from distill.formats.spliced import Content
+from distill.formats.content import Content, places_of
 
 _SYNC = re.compile(rb"\xff[\xf8\xf9]")
 _LOOK_AHEAD = 64
@@ -39,9 +39,9 @@ def whole_stretches(content: Content, begin: int, stop: int, fixed: int, claimed
         claimed: samples of the whole file, as its header says.
     """
     found = [
-        (match.start(), *span)
-        for match in _SYNC.finditer(content, begin, stop)
-        if (span := span_of_frame(content, match.start(), fixed)) is not None
+        (at, *span)
+        for at in places_of(_SYNC, content, begin, stop)
+        if (span := span_of_frame(content, at, fixed)) is not None
     ]
     frames: list[Stretch] = []
     index = 0
@@ -72,9 +72,9 @@ def whole_stretches(content: Content, begin: int, stop: int, fixed: int, claimed
 
 def frames_begin_at(content: Content, begin: int, stop: int) -> Iterator[int]:
     """Where between two bytes there is the header of a frame, by its check sum."""
-    for match in _SYNC.finditer(content, begin, stop):
-        if span_of_frame(content, match.start(), 1) is not None:
-            yield match.start()
+    for at in places_of(_SYNC, content, begin, stop):
+        if span_of_frame(content, at, 1) is not None:
+            yield at
 
 
 def span_of_frame(content: Content, at: int, fixed: int) -> tuple[int, int] | None:

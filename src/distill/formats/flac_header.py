@@ -4,8 +4,8 @@ import itertools
 from collections import Counter
 from typing import NamedTuple
 
+from distill.formats.content import Content
 from distill.formats.flac_frames import frames_begin_at, span_of_frame
-from distill.formats.spliced import Content
 
 _RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 _BITS = (0, 8, 12, 0, 16, 20, 24, 32)

@@ -1,8 +1,9 @@
 """Tags in front of a file of any kind, and behind it, which programs put there for their own players (id3.org; APEv2)."""
 
 import io
-import mmap
 from typing import BinaryIO
+
+from distill.formats.content import Content
 
 VERSION_3 = b"ID3\x03\0\0"
 """How a tag of version 2.3 without further flags begins."""
@@ -24,7 +25,7 @@ def tag_of(frames: bytes) -> bytes:
     return VERSION_3 + bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0)) + frames
 
 
-def after_id3(content: mmap.mmap | bytes) -> int:
+def after_id3(content: Content) -> int:
     """Where the sound begins, behind the tags; one that claims to be longer than the file is not passed over."""
     at = 0
     for _ in range(_MOST_TAGS):
@@ -48,7 +49,7 @@ def skip_id3(file: BinaryIO) -> int:
     return at
 
 
-def past_tags(content: mmap.mmap | bytes, at: int) -> int:
+def past_tags(content: Content, at: int) -> int:
     """Where something else begins behind the tags that lie there, of the file before and of the one that follows."""
     for _ in range(_MOST_TAGS):
         head = content[at : at + _APE_HEAD]

@@ -30,6 +30,10 @@ _COMPRESSED_CAF = "compressed CAF"
 _PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw")
 _LOSSLESS_CAF = tuple(b"alac" + number.to_bytes(4, "big") for number in range(1, 5))
 _OTHERS_IN_OGG = {b"\x7fFLA": "Ogg FLAC", b"Spee": "Speex"}
+_PICTURES = (
+    b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ",
+)  # fmt: skip
+"""Brands of MPEG-4 files that hold photographs (HEIF, AVIF, Canon's CR3)."""
 _PROTECTED = (b"aax ", b"aaxc", b"M4P ")
 HEAD = 36
 """So many bytes are enough to tell."""
@@ -43,6 +47,8 @@ def kind_of_head(head: bytes) -> str:
         return "AIFF"
     if head[:4] == b"FORM" and head[8:12] in (b"8SVX", b"16SV"):
         return "8SVX"
+    if head[4:8] == b"ftyp" and head[8:12] in _PICTURES:
+        return ""
     if head[4:8] == b"ftyp":
         return "protected" if head[8:12] in _PROTECTED else "AAC"
     if head[:4] == b"OggS" and head[28:32] in _OTHERS_IN_OGG:

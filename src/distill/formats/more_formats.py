@@ -7,7 +7,6 @@ that its content shows: FFmpeg would follow playlists otherwise, to other files 
 import errno
 import io
 import math
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.regular import open_regular
 from distill.formats.behind import adts_end, begins_file, boxes_end, first_in, is_padded, unread_behind, wavpack_end
+from distill.formats.content import FileContent
 from distill.formats.cut_mpeg4 import STRICT, Gap, gap_in
 from distill.formats.id3 import after_id3
 from distill.formats.joined import Form, common_form, joined_in_words
@@ -167,7 +167,8 @@ class _Reading:
 
     def _own_end(self, name: str) -> int:
         """Where the file ends, or another one begins in it, which is told."""
-        with open_regular(self._path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with open_regular(self._path) as file:
+            content = FileContent(file)
             if name == "mov":
                 end = boxes_end(content)
             elif name == "aac":

@@ -5,9 +5,10 @@ import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from distill.formats.content import Content
 from distill.formats.id3 import after_id3, past_tags, tag_size
 from distill.formats.kinds import HEAD, kind_of_head
-from distill.formats.spliced import AS_IT_IS, Content, Links, Part
+from distill.formats.spliced import AS_IT_IS, Links, Part
 
 _MPEG_KILOBITS = {
     1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from distill.files.regular import open_regular
 from distill.formats.behind import begins_file
+from distill.formats.content import Content
 from distill.formats.id3 import after_id3, skip_id3
 from distill.formats.ogg_pages import is_right
-from distill.formats.spliced import Content, Links, Part
+from distill.formats.spliced import Links, Part
 
 _MOST_PARTS = 20_000
 _MOST_TRIES = 1000
@@ -220,7 +221,7 @@ def _page_at(content: Content, at: int) -> _Page | None:
     size = _page_size(content, at)
     if not size:
         return None
-    _, _, flags, granule, serial, number, _, segments = _HEAD.unpack_from(content, at)
+    _, _, flags, granule, serial, number, _, segments = _HEAD.unpack(content[at : at + _HEAD.size])
     packet = at + _HEAD.size + segments
     lengths = content[at + _HEAD.size : packet]
     return _Page(

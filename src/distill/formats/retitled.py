@@ -1,7 +1,6 @@
 """Changes the title in a file that Distill wrote; its sound and its other tags stay the same, byte for byte."""
 
 import errno
-import mmap
 import shutil
 import struct
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from typing import BinaryIO
 
 from distill.files.atomic import output_error, written_aside
 from distill.files.regular import open_regular
+from distill.formats.content import Content, FileContent
 from distill.formats.id3 import VERSION_3, tag_of, tag_size
 from distill.formats.ogg_pages import page_with
 from distill.formats.tags import normalised
@@ -42,7 +42,6 @@ def retitle(path: Path, was: str, title: str) -> bool:
             out.write(new)
             file.seek(stop)
         shutil.copyfileobj(file, out)
-        shutil.copymode(path, aside)
     return True
 
 
@@ -51,8 +50,8 @@ def _changes(path: Path, was: str, title: str) -> list[Change]:
     try:
         if edit is None or not path.stat().st_size:
             return []
-        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return list(edit(content, was, title))
+        with open_regular(path) as file:
+            return list(edit(FileContent(file), was, title))
     except OSError as error:
         raise output_error(path, error) from error
     except (struct.error, IndexError, ValueError):  # not as Distill writes it
@@ -68,7 +67,7 @@ def _copy(file: BinaryIO, out: BinaryIO, count: int) -> None:
         count -= len(block)
 
 
-def _wav(content: mmap.mmap, was: str, title: str) -> Iterator[Change]:
+def _wav(content: Content, was: str, title: str) -> Iterator[Change]:
     """Its list of tags is in front of the sound, the ID3 tag behind it."""
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
         return
@@ -112,7 +111,7 @@ def _ended(text: bytes) -> bytes:
     return text + b"\0" * (2 - len(text) % 2)
 
 
-def _mp3(content: mmap.mmap, was: str, title: str) -> Iterator[Change]:
+def _mp3(content: Content, was: str, title: str) -> Iterator[Change]:
     size = tag_size(content[:10])
     new = _id3(content[:size], was, title)
     if new is not None:
@@ -136,7 +135,7 @@ def _id3(tag: bytes, was: str, title: str) -> bytes | None:
     return tag_of(frames)
 
 
-def _flac(content: mmap.mmap, was: str, title: str) -> Iterator[Change]:
+def _flac(content: Content, was: str, title: str) -> Iterator[Change]:
     at = 4
     while content[:4] == b"fLaC" and at + 4 <= len(content):
         kind, stop = content[at], at + 4 + int.from_bytes(content[at + 1 : at + 4], "big")
@@ -150,7 +149,7 @@ def _flac(content: mmap.mmap, was: str, title: str) -> Iterator[Change]:
         at = stop
 
 
-def _ogg(content: mmap.mmap, was: str, title: str) -> Iterator[Change]:
+def _ogg(content: Content, was: str, title: str) -> Iterator[Change]:
     """Its tags are the first packet of its second page, in front of the codebooks, which end there too."""
     at = 27 + content[26] + sum(content[27 : 27 + content[26]])
     head, count = content[at : at + 26], content[at + 26]
@@ -185,7 +184,7 @@ def _comments(block: bytes, was: str, title: str) -> tuple[bytes | None, int]:
     return (said if found else None), at
 
 
-_EDITS: dict[str, Callable[[mmap.mmap, str, str], Iterator[Change]]] = {
+_EDITS: dict[str, Callable[[Content, str, str], Iterator[Change]]] = {
     ".wav": _wav,
     ".flac": _flac,
     ".ogg": _ogg,

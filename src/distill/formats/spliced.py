@@ -1,12 +1,9 @@
 """Parts of a file and new bytes, read as one file: how files with a wrong header are read."""
 
 import io
-import mmap
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
-Content = mmap.mmap | bytes
-"""What is in a file."""
 Part = bytes | tuple[int, int]
 """New bytes, or from where to where in the file."""
 

@@ -7,7 +7,7 @@ from distill.errors import AudioFileError
 from distill.files.beside import sound_of_sidecar
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, advice_on_missing, command
 from distill.files.regular import broken_link
-from distill.formats.containers import kind_of, wav_packing
+from distill.formats.containers import kind_of, packing_of
 from distill.formats.disguised import archive_suffix, is_blank, is_web_page
 from distill.formats.more_formats import film
 from distill.formats.suffixes import AUDIO_SUFFIXES, EXTRA_SUFFIXES, FILM_SUFFIXES, PACKED_SUFFIXES
@@ -63,12 +63,12 @@ def no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
             f"{path.name} is copy-protected, so it cannot be read.",
             "Leave it out, or get an unprotected copy.",
         )
-    packed = wav_packing(path)
+    packed = packing_of(path)
     if packed is not None or is_packed:
-        what = f"holds {kind} sound" if packed is None else "is a WAV file whose sound is"
+        what = f"holds {kind} sound" if packed is None else f"is a {kind} file whose sound is"
         return AudioFileError(
             f"{path.name} {what} encoded in a way that cannot be read{f' ({packed})' if packed else ''}.",
-            "Export it as plain WAV (PCM) or FLAC, or leave it out.",
+            "Export it as plain WAV (PCM), or as FLAC of 16 or 24 bits, or leave it out.",
         )
     return AudioFileError(
         f"{path.name} is damaged: it begins as {kind}, but is not readable as audio.",

@@ -13,7 +13,7 @@ import soundfile
 from distill.audio.rate import SAMPLE_RATE
 from distill.errors import DistillError, OutputError, SettingError
 from distill.files.atomic import written_aside
-from distill.files.regular import native
+from distill.files.regular import is_folder, native
 from distill.formats.ogg_pages import page_with
 from distill.formats.tags import normalised, tag_mp3, tag_wav
 
@@ -74,7 +74,7 @@ def write_audio(
     unknown = sorted(set(tags or {}) - set(_TAGS))
     if unknown:
         raise ValueError(f"Tags that cannot be written: {', '.join(unknown)}.")
-    if path.is_dir():
+    if is_folder(path):
         raise OutputError(f"{path} is a folder, so no file can be written there.", "Give the name of a file.")
     tags = normalised(tags or {})
     stream = iter((blocks,)) if isinstance(blocks, np.ndarray) else iter(blocks)

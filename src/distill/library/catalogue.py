@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
-from distill.files.regular import absolute
+from distill.files.regular import absolute, is_file
 from distill.library.database import BUSY_SECONDS, Database
 from distill.library.rebuilding import Found, find_everything
 from distill.library.records import GenerationRecord, ModelEntry, RunRecord, to_json
@@ -135,7 +135,7 @@ class Library:
         """
         query = "SELECT file, id FROM (SELECT file, id, MAX(placed) FROM generations GROUP BY file)"
         last = dict(self._database.read(lambda connection: connection.execute(query).fetchall()))
-        return {one.id for one in generations if one.id and last.get(one.file) == one.id and Path(one.file).is_file()}
+        return {one.id for one in generations if one.id and last.get(one.file) == one.id and is_file(Path(one.file))}
 
     def forget_generation(self, number: int) -> None:
         """Removes a piece from the list; :meth:`generation` still knows how it was made.

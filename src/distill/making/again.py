@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from distill.errors import AudioFileError, LibraryError, ModelFileError, SettingError
 from distill.files.names import command
+from distill.files.regular import is_file, is_folder
 from distill.formats.files import file_digest
 from distill.library import GenerationRecord, Library
 from distill.library.trash import trashed
@@ -73,7 +74,7 @@ def regenerate(
         )
     if request.given is not None:
         request = dataclasses.replace(request, given=_same_file(generation, given or request.given))
-    if recordings is None and request.recordings is not None and request.recordings.is_dir():
+    if recordings is None and request.recordings is not None and is_folder(request.recordings):
         recordings = request.recordings
     request = dataclasses.replace(request, recordings=recordings)
     name = Path(generation.file).stem
@@ -94,7 +95,7 @@ def _same_model(library: Library, generation: GenerationRecord, device: torch.de
                 f"The model that made piece {generation.id} is in the trash.",
                 f"Put it back with: {command('distill', 'models', 'restore', item.key)}",
             )
-    if there is not None and there.is_file():
+    if there is not None and is_file(there):
         raise ModelFileError(
             f"{there} has been trained further or replaced since it made piece {generation.id}, and would sound different now "
             f"(its fingerprint was {generation.digest[:12]}).",

@@ -10,6 +10,7 @@ import numpy as np
 
 from distill.audio.mixing import as_trained
 from distill.errors import DistillError, LibraryError
+from distill.files.regular import is_folder
 from distill.library import Library
 from distill.library.records import origin_of
 from distill.making.grains import Stretch, spread
@@ -155,7 +156,7 @@ def _folders(model: Model, folder: Path | None, callback: MetricsCallback) -> tu
     except LibraryError as error:
         tell(f"{error.what} So recordings are only looked for in the cache.")
     given = () if folder is None else (folder,)
-    return (*given, *(Path(place) for place in dict.fromkeys(known) if Path(place).is_dir()))
+    return (*given, *(Path(place) for place in dict.fromkeys(known) if is_folder(Path(place))))
 
 
 def _digests_by_fingerprint(model: Model, sources: Sequence[Source], folders: Sequence[Path]) -> tuple[str, ...]:

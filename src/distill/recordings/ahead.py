@@ -13,13 +13,14 @@ from distill.durations import about
 from distill.errors import AudioFileError
 from distill.formats.files import AudioInfo, read_blocks
 from distill.recordings.cache import cache_folder, cached
+from distill.recordings.inspection import LONGEST_SECONDS, SHORTEST_SECONDS
 from distill.recordings.measure import measure
 from distill.recordings.seen import known_digest, shape_of
 from distill.recordings.sketches import Sketch
 
 WORTH_TELLING_S = 1800.0
 """Less sound than this is read before one has read about it."""
-_TRIED = 3  # blocks of ten seconds
+_TRIED_S = 30
 
 
 def first_reading(paths: Sequence[Path]) -> str:
@@ -57,6 +58,8 @@ def _unread(path: Path) -> AudioInfo | None:
         info = shape_of(path)
     except AudioFileError:  # its verdict will say so
         return None
+    if not SHORTEST_SECONDS <= info.seconds <= LONGEST_SECONDS:  # it is not read at all
+        return None
     digest = known_digest(path)
     return None if digest is not None and cached(digest) is not None else info
 
@@ -65,13 +68,15 @@ def _pace(info: AudioInfo) -> float | None:
     """Seconds that a second of sound takes; None where the file cannot be read, as its verdict will say."""
     started = time.perf_counter()
     parts: list[np.ndarray] = []
+    samples = 0
     try:
-        for block in read_blocks(info.path):
+        for block in read_blocks(info):  # in blocks of any size
             parts.append(block)
-            if len(parts) == _TRIED:
+            samples += block.shape[1]
+            if samples >= _TRIED_S * SAMPLE_RATE:
                 break
     except AudioFileError:
         return None
     sound = np.concatenate(parts, axis=1)
     Sketch(sound, measure(sound, info.subtype).mix)
-    return (time.perf_counter() - started) / (sound.shape[1] / SAMPLE_RATE)
+    return (time.perf_counter() - started) / (samples / SAMPLE_RATE)

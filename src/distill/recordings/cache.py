@@ -12,6 +12,7 @@ import mmap
 import os
 import secrets
 import time
+import tokenize
 from collections.abc import Collection
 from pathlib import Path
 
@@ -20,8 +21,9 @@ import numpy as np
 from distill.errors import OutputError
 from distill.files.atomic import discard, output_error
 from distill.files.home import home
+from distill.files.regular import is_folder
 from distill.files.remade import deleted, make_room, used_now
-from distill.formats.files import probe, read_blocks, samples_at_48k
+from distill.formats.files import AudioInfo, probe, read_blocks, samples_at_48k
 
 try:
     import resource
@@ -39,11 +41,11 @@ def kept_as(sha256: str, reading: str) -> str:
     return f"{sha256}.{reading}" if reading else sha256
 
 
-def decoded(path: Path, key: str) -> np.memmap:
+def decoded(recording: Path | AudioInfo, key: str) -> np.memmap:
     """The file's sound at 48 kHz, float32 ``[C, N]``, read-only; decoded only when not in the cache yet.
 
-    ``key`` is what :func:`kept_as` gives. Raises AudioFileError when the file cannot be decoded, OutputError
-    when the cache cannot be written. Two processes may ask for the same file at once.
+    What ``probe`` gave may stand for the path; ``key`` is what :func:`kept_as` gives. Raises AudioFileError when the file
+    cannot be decoded, OutputError when the cache cannot be written. Two processes may ask for the same file at once.
     """
     place = cache_folder() / f"{key}.npy"
     found = _open_whole(place)
@@ -52,13 +54,14 @@ def decoded(path: Path, key: str) -> np.memmap:
         if reading:  # in any other mix it is not met again
             for other in _kept(sha256):
                 forget(other.name.removesuffix(".npy"))
-        _decode_to(place, path)
+        info = recording if isinstance(recording, AudioInfo) else probe(recording)
+        _decode_to(place, info)
         found = _open_whole(place)
-    if found is None:
-        raise OutputError(
-            f"The decoded audio of {path.name} did not arrive whole in {place.parent}.",
-            "Check that disk, or set DISTILL_HOME to a folder on another one.",
-        )
+        if found is None:
+            raise OutputError(
+                f"The decoded audio of {info.path.name} did not arrive whole in {place.parent}.",
+                "Check that disk, or set DISTILL_HOME to a folder on another one.",
+            )
     used_now(place)
     return found
 
@@ -121,8 +124,7 @@ def cache_folder() -> Path:
     return home() / "cache"
 
 
-def _decode_to(place: Path, path: Path) -> None:
-    info = probe(path)
+def _decode_to(place: Path, info: AudioInfo) -> None:
     samples = samples_at_48k(info)
     aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
     try:
@@ -133,7 +135,7 @@ def _decode_to(place: Path, path: Path) -> None:
             np.lib.format.write_array_header_1_0(file, header)
             start = file.tell()
             done = 0
-            for block in read_blocks(path):
+            for block in read_blocks(info):
                 for channel, row in enumerate(block):
                     if row.any():  # of silence most file systems keep nothing
                         file.seek(start + 4 * (channel * samples + done))
@@ -150,13 +152,13 @@ def _decode_to(place: Path, path: Path) -> None:
                 raise
     except OSError as error:
         raise OutputError(
-            f"The decoded audio of {path.name} cannot be kept: {output_error(place.parent, error).what}",
+            f"The decoded audio of {info.path.name} cannot be kept: {output_error(place.parent, error).what}",
             "Free some space, or set DISTILL_HOME to a folder on another disk."
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             else "Set DISTILL_HOME to a folder that can be written to.",
         ) from error
     finally:
-        if place.parent.is_dir():
+        if is_folder(place.parent):
             discard(aside)
 
 
@@ -176,8 +178,8 @@ def _open_whole(place: Path) -> np.memmap | None:
     try:
         array = np.load(place, mmap_mode="r", allow_pickle=False)
         size = place.stat().st_size
-    except (FileNotFoundError, ValueError, EOFError):
-        return None
+    except (FileNotFoundError, ValueError, EOFError, SyntaxError, tokenize.TokenError):
+        return None  # the last two: numpy reads the header as Python
     if not isinstance(array, np.memmap) or array.dtype != np.float32 or array.ndim != 2:
         return None
     return array if array.offset + array.nbytes == size else None

@@ -22,7 +22,7 @@ from distill.recordings.alike import Alike, alike_in
 from distill.recordings.cache import decoded, forget, kept_as, let_go, trim_cache
 from distill.recordings.folder import audio_files, check_folder, listed, name_below
 from distill.recordings.inspection import Found, inspect
-from distill.recordings.seen import digest_of, shape_of
+from distill.recordings.seen import digest_of, known_digest, shape_of
 from distill.recordings.stems import Mixdown, like_tracks, mixdowns_in
 from distill.recordings.takes import copies, group_takes, parts_in
 from distill.recordings.verdicts import NAMED, FileReport, FileVerdict, remarks, settled, some_of, told_of
@@ -237,9 +237,10 @@ def import_corpus(
     if not used:
         raise _nothing_usable(folder, reports)
 
+    read = {one.sha256 for one in used.values()} | {digest for path in paths if (digest := known_digest(path))}
     used, reports, alike, groups = _one_of_each_take(used, reports)
     recordings = tuple(_recording(name, used[name], group) for name, group in zip(used, groups, strict=True))
-    trim_cache(keep={one.sha256 for one in recordings})
+    trim_cache(keep=read)  # copies too, or they would be decoded again at the next start
     stereo = sum(found.report.seconds for found in used.values() if found.levels.stereo)
     own_channels = 2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1
     return Corpus(
@@ -376,8 +377,9 @@ def sound_of(path: Path, sha256: str) -> np.ndarray | None:
     Raises:
         AudioFileError, OutputError: if it cannot be decoded, or not kept.
     """
-    key = kept_as(sha256, shape_of(path).reading)
-    found = decoded(path, key)
+    info = shape_of(path)
+    key = kept_as(sha256, info.reading)
+    found = decoded(info, key)
     if file_digest(path) == sha256:
         return found
     forget(key)

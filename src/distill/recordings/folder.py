@@ -1,13 +1,15 @@
 """All files below a folder that look like sound, by name or by content, and what could not be read."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from distill.counted import counted
 from distill.errors import CorpusError
 from distill.files.names import advice_on_missing, readable
-from distill.files.regular import absolute, broken_link
+from distill.files.regular import absolute, broken_link, is_folder
 from distill.formats.containers import kind_of
 from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES, PACKED_SUFFIXES
 from distill.formats.unusable import UNPACK
@@ -44,9 +46,14 @@ def check_folder(folder: Path) -> None:
     """
     if broken := broken_link(folder):
         raise CorpusError(*broken)
-    if not folder.exists():
-        raise CorpusError(f"The folder {folder} does not exist.", advice_on_missing(folder))
-    if not folder.is_dir():
+    try:
+        mode = folder.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise CorpusError(f"The folder {folder} does not exist.", advice_on_missing(folder)) from error
+    except OSError as error:
+        why, fix = _refusal(error)
+        raise CorpusError(f"The folder {folder} {why}.", f"{fix}.") from error
+    if not stat.S_ISDIR(mode):
         raise CorpusError(f"{folder} is a file; a folder of recordings is needed.", "Give the folder that it is in.")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise CorpusError(f"You have no permission to read the folder {folder}.", "Change its permissions.")
@@ -106,12 +113,11 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                     yield entry
                 elif hidden := _hidden_sound(entry, top):
                     reports.append(hidden)
-            elif not entry.is_dir():
-                if entry.is_symlink() and not entry.suffix and not entry.exists():  # to a folder, as far as can be told
-                    words = f"It is a link to {entry.readlink()}, which is not there."
-                    fix = "Connect the disk that it is on, or delete the link."
-                    reports.append(_unread(name_below(entry, top), words, fix))
-                yield entry
+            elif not is_folder(entry):
+                if lost := _lost(entry, top):
+                    reports.append(lost)
+                else:
+                    yield entry
             else:
                 is_link = entry.is_symlink()
                 target = absolute(entry) if is_link else real / entry.name
@@ -120,6 +126,29 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                     seen.add(target)
                     below.append((entry, target))
         folders += reversed(below)
+
+
+def _lost(entry: Path, top: Path) -> FileReport | None:
+    """What is said of an entry that nobody can look at; None of a file, also of one that is not there, as reading it says."""
+    try:
+        entry.stat()
+    except FileNotFoundError:
+        if entry.suffix or not entry.is_symlink():
+            return None
+        words = f"It is a link to {entry.readlink()}, which is not there."  # to a folder, as far as can be told
+        return _unread(name_below(entry, top), words, "Connect the disk that it is on, or delete the link.")
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            why, fix = _refusal(error)
+            return _unread(name_below(entry, top), f"It {why}.", f"{fix}, or move it away.")
+    return None
+
+
+def _refusal(error: OSError) -> tuple[str, str]:
+    """Why something cannot be read, and what to do, as parts of sentences."""
+    if isinstance(error, PermissionError):
+        return "cannot be read without permission", "Change its permissions"
+    return f"cannot be read ({error.strerror})", "Check the disk it is on"
 
 
 def _entries_of(folder: Path, top: Path, reports: list[FileReport]) -> list[Path]:
@@ -131,9 +160,7 @@ def _entries_of(folder: Path, top: Path, reports: list[FileReport]) -> list[Path
     try:
         return sorted(folder.iterdir())
     except OSError as error:
-        why, fix = f"cannot be read ({error.strerror})", "Check the disk it is on"
-        if isinstance(error, PermissionError):
-            why, fix = "cannot be read without permission", "Change its permissions"
+        why, fix = _refusal(error)
         if folder == top:
             raise CorpusError(f"The folder {folder} {why}.", f"{fix}.") from error
         words = f"This folder {why}, so nothing in it is used."
@@ -150,7 +177,7 @@ def _is_placeholder(path: Path) -> bool:
 def _hidden_sound(path: Path, top: Path) -> FileReport | None:
     """What is said of a hidden file or folder; None if there is no sound in it, or no person hid it."""
     name = name_below(path, top)
-    if path.is_dir():
+    if is_folder(path):
         if path.is_symlink() or path.name.startswith(_OF_PROGRAMS) or not _holds_sound(path):
             return None
         why = "This folder is hidden, so the sound in it is not used."

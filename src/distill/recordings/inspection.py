@@ -66,7 +66,7 @@ def inspect(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mapp
             return refused
         sha256 = digest_of(path)
         key = kept_as(sha256, info.reading)
-        audio = _decoded_whole(path, info, key)
+        audio = _decoded_whole(info, key)
         if _stamp(path) != before:
             forget(key)
             raise AudioFileError(
@@ -125,16 +125,16 @@ def _of_wrong_length(report: FileReport, info: AudioInfo) -> FileReport | None:
     return None
 
 
-def _decoded_whole(path: Path, info: AudioInfo, key: str) -> np.memmap:
+def _decoded_whole(info: AudioInfo, key: str) -> np.memmap:
     """Its sound ``[C, N]`` from the cache.
 
     Raises:
         AudioFileError: if it cannot be read to its end.
     """
-    audio = decoded(path, key)
+    audio = decoded(info, key)
     if audio.shape != (info.channels, samples_at_48k(info)):  # kept by an earlier version, which read less of it
         forget(key)
-        audio = decoded(path, key)
+        audio = decoded(info, key)
     return audio
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,11 @@ class Passage:
     @property
     def seconds(self) -> float:
         return self.samples / SAMPLE_RATE
+
+    @property
+    def content(self) -> str:
+        """Says which it is, whatever the recording is called."""
+        return f"{self.recording.sha256} {self.start}-{self.stop}"
 
     @property
     def label(self) -> str:
@@ -77,6 +82,15 @@ class Split:
     def is_held_out(self) -> bool:
         """Whether anything is held out, so that the check is of sound that is not trained on."""
         return self.kind != "none"
+
+    def in_order(self, train: Iterable[str], held_out: Iterable[str]) -> "Split":
+        """The same with its passages in the order of these, which are given by their ``content``; others behind them."""
+        return replace(self, train=_in_order(self.train, train), held_out=_in_order(self.held_out, held_out))
+
+
+def _in_order(passages: Iterable[Passage], wanted: Iterable[str]) -> tuple[Passage, ...]:
+    places = {content: place for place, content in enumerate(wanted)}
+    return tuple(sorted(passages, key=lambda one: places.get(one.content, len(places))))
 
 
 def gap_beside(samples: int) -> int:

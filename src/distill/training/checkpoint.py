@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from distill.errors import OutputError
+from distill.files.regular import is_folder
 from distill.models import ranks
 from distill.training.loop_state import State
 from distill.training.metrics import MetricsCallback, Notice
@@ -57,7 +58,7 @@ class Checkpoint:
         self._facts = {**facts, "plan": plan.values()}
         self._every_s, self._first_s = plan.save_every_s, min(plan.first_save_s, plan.save_every_s)
         self.begin_anew()
-        if file.path is not None and file.path.parent.is_dir():
+        if file.path is not None and is_folder(file.path.parent):
             for torn in file.path.parent.glob(".distill-*.part*"):  # of a process that was killed while it wrote
                 with contextlib.suppress(OSError):  # open elsewhere (Windows): the next run takes it
                     torn.unlink(missing_ok=True)

@@ -259,11 +259,11 @@ class State(Generic[W_co]):
             },
         )
 
-    def restore(self, saved: SavedState, belongs_to: Mapping[str, str]) -> None:
+    def restore(self, saved: SavedState, belongs_to: Mapping[str, Any]) -> None:
         """Restores the state that :meth:`save` gave.
 
         Args:
-            belongs_to: values that the saved state must have, by name: fingerprints of what it was trained on.
+            belongs_to: values that the saved state must have, by name: what it was trained on, mostly as fingerprints.
 
         Raises:
             StateFileError: if they differ, or the state does not fit.

@@ -40,6 +40,8 @@ from distill.training.wrapped import WrappedPrior
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+_ORDER = "split of the recordings"
+
 
 @dataclass(frozen=True)
 class PriorInputs:
@@ -93,6 +95,23 @@ class PriorInputs:
         """Fingerprints of codec and recordings, by which a resumed run recognises them."""
         return {"codec": self.model.codes_fingerprint, "folder of recordings": self.corpus.fingerprint}
 
+    @property
+    def order(self) -> dict[str, list[str]]:
+        """What is trained on and what is held out, in the order of their codes, whatever the recordings are called."""
+        train, held_out = self.split.train, self.split.held_out
+        return {"train": [one.content for one in train], "held_out": [one.content for one in held_out]}
+
+    def as_begun(self, resumed: SavedState | None) -> "PriorInputs":
+        """The same in the order that a resumed run has its codes in: that of the names then, and they may have changed.
+
+        Raises:
+            StateFileError: if the saved training says its order in another way.
+        """
+        if resumed is None or _ORDER not in resumed.values:  # of an earlier version: the names must be as they were
+            return self
+        train, held_out = (map(str, resumed.value(f"{_ORDER}.{part}", list)) for part in ("train", "held_out"))
+        return dataclasses.replace(self, split=self.split.in_order(train, held_out))
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -133,6 +152,7 @@ def begin(
     Raises:
         StateFileError: if the state to resume belongs to another codec or other recordings.
     """
+    inputs = inputs.as_begun(file.resumed)
     data, plan, are_kept = encoded(inputs, plan, file, fabric.device, callback)
     prior, is_from_base = new_prior(inputs.config, plan, inputs.model.codec, inputs.split.train, data.views.first())
     # Extraction is paid from the plan's minutes, but extracting again after a stop is not.
@@ -142,17 +162,18 @@ def begin(
     order_prior(inputs.config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
     stop = Agreement(cancel_event)  # with the other ranks, which make theirs once they have the order
     state = first_state(prior, plan, steps_per_epoch, extraction_s, fabric, stop)
-    digests = inputs.digests
+    digests, order = inputs.digests, {_ORDER: inputs.order}
     belongs_to = {**digests, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
     if file.resumed is not None:
-        take_up(state, file.resumed, plan, digests if is_older(file.resumed) else belongs_to)
+        known: dict[str, Any] = dict(digests if is_older(file.resumed) else belongs_to)
+        take_up(state, file.resumed, plan, known | order if _ORDER in file.resumed.values else known)
         if not are_kept:
             callback(
                 Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training.")
             )
     if not are_kept:
         keep_codes(file, data.to_keep(), data.views.passages, belongs_to, callback)
-    facts = {**belongs_to, "config": dataclasses.asdict(inputs.config), "extraction_s": extraction_s}
+    facts = {**belongs_to, **order, "config": dataclasses.asdict(inputs.config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, callback)
     return Begun(
         inputs=inputs,
@@ -238,7 +259,7 @@ def first_state(
     return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
 
 
-def take_up(state: State[WrappedPrior], resumed: SavedState, plan: PriorPlan, belongs_to: Mapping[str, str]) -> None:
+def take_up(state: State[WrappedPrior], resumed: SavedState, plan: PriorPlan, belongs_to: Mapping[str, Any]) -> None:
     """Restores a state (:meth:`State.restore`). A cool-down goes on only if the plan ends where it did."""
     state.restore(resumed, belongs_to)
     if not resumed.ends_as(plan):

@@ -33,7 +33,7 @@ from distill.complaints import last_complaint
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, write_json
 from distill.files.home import home
-from distill.files.process import began, lives
+from distill.files.process import lives, process_of
 from distill.training import budget
 
 PROGRESS = "DISTILL_PROGRESS"
@@ -195,7 +195,7 @@ def start(
             start_new_session=True,
         )
         _started.append(process)
-        write_json(folder / "process.json", _noted(process.pid))
+        write_json(folder / "process.json", process_of(process.pid))
     return job(folder.name)
 
 
@@ -283,12 +283,6 @@ def _takes(words: Sequence[str]) -> float | None:
         return None
     minutes = told("--minutes", 0)
     return budget.whole_seconds(minutes, *pieces, corpus_seconds=0) if words[0] == "run" else 60 * minutes
-
-
-def _noted(pid: int) -> dict[str, Any]:
-    import platform
-
-    return {"host": platform.node(), "pid": pid, "began": began(pid)}
 
 
 def _read(folder: Path) -> Job | None:

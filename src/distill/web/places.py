@@ -25,7 +25,7 @@ from distill.errors import CorpusError, LibraryError
 from distill.files.atomic import write_json
 from distill.files.home import expanded, home
 from distill.files.names import advice_on_missing, free_path, stem_from
-from distill.files.regular import absolute
+from distill.files.regular import absolute, is_file, is_folder
 from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
 from distill.library import Library, ModelEntry
 from distill.library.moving import move
@@ -101,9 +101,9 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
     folder = expanded(folder)
     if not folder.is_absolute():
         raise CorpusError(f"{folder} does not say where it begins.", "Give the whole path, from / or ~ on.")
-    if folder.is_file():
+    if is_file(folder):
         raise CorpusError(f"{folder} is a file.", f"Name the folder that it is in: {folder.parent}")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise CorpusError(f"There is no folder {folder}.", advice_on_missing(folder))
     folder = absolute(folder)
     if folder == folder.parent:
@@ -227,7 +227,7 @@ def run_folder(name: str) -> Path:
         LibraryError: if there is none of that name.
     """
     folder = home() / "runs" / name
-    if not name or name in (".", "..") or set(name) & set("/\\") or not folder.is_dir():
+    if not name or name in (".", "..") or set(name) & set("/\\") or not is_folder(folder):
         raise LibraryError("There is no such run.", "See those there are in Train.")
     return folder
 
@@ -251,7 +251,7 @@ def sound(reference: str) -> Path:
         raise LibraryError(f"'{reference[:60]}' names no sound.", "Choose one on the page.")
     found = finds[kind](rest)
     for path in found:
-        if path.is_file():
+        if is_file(path):
             return path
     raise gone((rest.partition("/")[2] or rest)[:200])
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from distill.files.atomic import write_json
-from distill.files.process import began, this_process
+from distill.files.process import process_of
 from distill.web import jobs
 
 _LOOK_S = 0.25
@@ -47,14 +47,10 @@ def _command(folder: Path, at: int, words: list[str]) -> int:
             env=environment,
         )
         (folder / "progress.json").unlink(missing_ok=True)
-        write_json(folder / "running.json", {"at": at, "process": {**this_process(), **_who(process.pid)}})
+        write_json(folder / "running.json", {"at": at, "process": process_of(process.pid)})
         if (folder / "stop").exists():  # asked between the last look and now
-            jobs.interrupt({**this_process(), **_who(process.pid)})
+            jobs.interrupt(process_of(process.pid))
         return process.wait()
-
-
-def _who(pid: int) -> dict[str, object]:
-    return {"pid": pid, "began": began(pid)}
 
 
 if __name__ == "__main__":

@@ -69,7 +69,8 @@ def playable(path: Path) -> tuple[Path, str]:
 
 
 def _write_playable(path: Path, place: Path) -> None:
-    write_audio(place, read_blocks(path), format="flac", bit_depth=16, channels=probe(path).channels)
+    info = probe(path)
+    write_audio(place, read_blocks(info), format="flac", bit_depth=16, channels=info.channels)
 
 
 def converted(path: Path, kind: str) -> Path:
@@ -80,7 +81,8 @@ def converted(path: Path, kind: str) -> Path:
     """
 
     def write(place: Path) -> None:
-        write_audio(place, read_blocks(path), format=kind, bit_depth=24, channels=probe(path).channels)
+        info = probe(path)
+        write_audio(place, read_blocks(info), format=kind, bit_depth=24, channels=info.channels)
 
     return kept(f"{_stamp(path)}-as.{kind}", write)
 
@@ -160,7 +162,7 @@ def _draw(path: Path, with_mel: bool) -> Picture:
     lows, highs = np.zeros(COLUMNS, np.float32), np.zeros(COLUMNS, np.float32)
     heard: list[npt.NDArray[np.float32]] = []
     done = 0
-    for block in read_blocks(path):
+    for block in read_blocks(info):
         columns = np.minimum((np.arange(done, done + block.shape[1]) * COLUMNS) // samples, COLUMNS - 1)
         starts = np.flatnonzero(np.diff(columns, prepend=-1))
         here = columns[starts]

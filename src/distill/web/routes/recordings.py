@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from distill.errors import CorpusError, SettingError
 from distill.files.home import expanded
 from distill.files.names import new_folder, stem_from
+from distill.files.regular import is_folder
 from distill.recordings.demo import write_demo_corpus
 from distill.recordings.folder import audio_files
 from distill.web import jobs, places
@@ -106,7 +107,7 @@ def add(named: Named) -> CollectionView:
 def add_demo() -> CollectionView:
     """Makes the demo corpus, 21 short recordings, in Distill's own folder."""
     folder = places.own_recordings() / "demo"
-    if not folder.is_dir() or not audio_files(folder)[0]:
+    if not is_folder(folder) or not audio_files(folder)[0]:
         write_demo_corpus(folder, seed=0)
     return _view(places.add_collection(folder, is_own=True))
 
@@ -131,7 +132,7 @@ def complete(text: str = "") -> Folders:
     try:
         below = sorted(path for path in above.iterdir() if path.name.casefold().startswith(start.casefold()))
         found = [
-            str(path) for path in below if (start.startswith(".") or not path.name.startswith(".")) and path.is_dir()
+            str(path) for path in below if (start.startswith(".") or not path.name.startswith(".")) and is_folder(path)
         ]
     except OSError:  # not there, or not for this person
         return Folders(folders=[])
@@ -160,7 +161,7 @@ def check(collection: str) -> JobView:
     last = _last_check(one, stamp)
     if last is not None and not last.is_over:
         return view(last)
-    if not Path(one.folder).is_dir():
+    if not is_folder(Path(one.folder)):
         raise CorpusError(f"The folder {one.folder} is gone.", "Put it back, or take it off the list.")
     words: list[str | Path] = ["check", training_folder(one), "--json"]
     for before in jobs.jobs():
@@ -197,7 +198,7 @@ def _view(one: places.Collection) -> CollectionView:
         folder=one.folder,
         is_own=one.is_own,
         left_out=one.left_out,
-        is_there=folder.is_dir(),
+        is_there=is_folder(folder),
         files=places.count_files(folder),
     )
 
