@@ -102,9 +102,7 @@ def _half(kind: str) -> Any:
         is_unscaled = False
 
         def backward(self, tensor: torch.Tensor, model: torch.nn.Module | None, *args: Any, **kwargs: Any) -> None:
-            if (
-                self.is_unscaled
-            ):  # no step was taken by the last gradients; the scaler has to be told before the next ones
+            if self.is_unscaled:  # the last gradients made no step, of which the scaler has to be told before the next
                 self.scaler.update()
                 self.is_unscaled = False
             super().backward(tensor, model, *args, **kwargs)
