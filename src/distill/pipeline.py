@@ -7,7 +7,6 @@ values and files, so each can be run alone, and the model file is all that they 
 """
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -289,7 +288,7 @@ def run(
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
     """
-    started, taken, plan = time.monotonic(), budget.TimeTaken(), plan or RunPlan()
+    started, taken, plan = awake.seconds(), budget.TimeTaken(), plan or RunPlan()
     cancel_event = cancel_event or Event()
     notify, tell = callback or ignore, progress or (lambda step, done, total: None)
     check_request(plan.seconds, plan.count)
@@ -311,7 +310,7 @@ def run(
             on_begin(model_path, run_folder)
 
         def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str, resume: str = "") -> RunResult:
-            seconds_taken, cancelled = time.monotonic() - started, cancel_event.is_set()
+            seconds_taken, cancelled = awake.seconds() - started, cancel_event.is_set()
             return RunResult(model_path, pieces, report, seconds_taken, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=plan.seed)
@@ -354,7 +353,7 @@ def run(
         composing = partial(tell, "Composing")
         pieces = make(model, out, plan.request, plan.seed, plan.count, progress=composing, callback=callback)
         tell("Writing the report", 0, 1)
-        seconds_taken, events = time.monotonic() - started, list(read_run(run_folder))
+        seconds_taken, events = awake.seconds() - started, list(read_run(run_folder))
         contents = run_report(model, corpus, split, events, pieces, settings=settings, seconds_taken=seconds_taken)
         with reserving(out / f"{model_path.stem}-report.html") as report:
             write_report(report, contents)

@@ -164,7 +164,7 @@ def test_measured_once(tmp_path, noise, save):
     assert changed.peak_db == pytest.approx(first.files[0].peak_db - 20 * np.log10(2), abs=0.01)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[2.0]", b'[[1.4], "of another"]'])
 def test_what_was_not_kept_whole_is_measured_again(content):
     (cache_folder()).mkdir(parents=True)
     (cache_folder() / "x.json").write_bytes(content)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 from distill.files.remade import used_now
@@ -30,7 +31,7 @@ def remembered(name: str, measured: Callable[[], Any]) -> Any:
     with contextlib.suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            aside.write_text(json.dumps(value), encoding="utf-8")
+            aside.write_text(json.dumps([value, _digest(value)]), encoding="utf-8")
             aside.replace(place)
         finally:
             aside.unlink(missing_ok=True)
@@ -44,5 +45,13 @@ def recalled(name: str) -> Any:
         found = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    used_now(place)
-    return found
+    match found:
+        case [value, str(digest)] if digest == _digest(value):
+            used_now(place)
+            return value
+    return None
+
+
+def _digest(value: Any) -> str:
+    """SHA-256 of JSON: what a disk has changed may still be JSON, and of another shape."""
+    return sha256(json.dumps(value).encode()).hexdigest()

@@ -199,7 +199,7 @@ def _size_and_date(path: Path) -> tuple[int, int]:
 
 def model_id(entry: ModelEntry) -> str:
     """By which the page names a model."""
-    return sha256(str(entry.path).encode(errors="replace")).hexdigest()[:12]
+    return sha256(os.fsencode(entry.path)).hexdigest()[:12]
 
 
 def model(given: str) -> ModelEntry:

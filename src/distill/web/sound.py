@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -225,7 +226,7 @@ def _is_plain(path: Path) -> bool:
 
 def _stamp(path: Path) -> str:
     state = path.stat()
-    return sha256(f"{absolute(path)}\n{state.st_size}\n{state.st_mtime_ns}".encode(errors="replace")).hexdigest()[:32]
+    return sha256(os.fsencode(f"{absolute(path)}\n{state.st_size}\n{state.st_mtime_ns}")).hexdigest()[:32]
 
 
 def _make_room_for(place: Path) -> None:
