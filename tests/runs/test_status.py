@@ -1,6 +1,7 @@
 """Where a run stands, told from its files alone."""
 
 import dataclasses
+import errno
 import random
 import subprocess
 import sys
@@ -136,6 +137,14 @@ def test_a_run_does_not_go_on_with_the_next_model_of_its_name(tmp_path: Path) ->
     run = look(tmp_path)
     assert run.next_command == ""
     assert "was moved or deleted" in run.message
+
+
+def test_a_model_on_a_disk_that_is_gone_is_not_there(tmp_path: Path, unreachable: Callable[[Path, int], None]) -> None:
+    """Guards against a list of runs that ends in an error, as one of their models lies on a disk that is gone."""
+    note(tmp_path, "codec", outcome="stopped", origin="x")
+    (tmp_path / "codec.state").touch()
+    unreachable(tmp_path / "m.distill", errno.ENOTCONN)
+    assert look(tmp_path).next_command.endswith(f"train --resume {tmp_path}")
 
 
 @pytest.mark.parametrize("is_read_only", [False, True])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distill.errors import LibraryError, ModelFileError
+from distill.files.regular import is_file
 from distill.library import Library
 from distill.library.records import RunRecord, origin_of
 from distill.models.header import Header, read_header
@@ -30,7 +31,7 @@ def found_model(record: RunRecord, tell: Callable[[str], None] = lambda words: N
         tell: gets a sentence where the library cannot be asked, or what it has to say.
     """
     written = Path(record.model)
-    if written.exists() and _is_of(record, written):
+    if is_file(written) and _is_of(record, written):
         return written
     if record.origin is None:
         return None
