@@ -228,6 +228,8 @@ def test_enter_renames(page: Page, model: str) -> None:
     page.route("**/rename", lambda route: held.append(route))
     page.keyboard.press("Enter")
     expect(field).not_to_be_editable()
+    while not held:  # the page shows it before it asks
+        page.wait_for_timeout(10)
     held[0].continue_()
     expect(page.get_by_role("heading", name="rain")).to_be_visible()
 
