@@ -108,7 +108,9 @@ class KeptAside:
                 mine, theirs = marks[source][first:last], marks[target][first + lag : last + lag]
                 mine = mine[: len(theirs)]
                 # Without its outermost cells: else what is rounded off would creep on from stretch to stretch.
-                inner = mine & np.append(mine[1:], True) & np.insert(mine[:-1], 0, True)
+                inner = mine.copy()
+                inner[:-1] &= mine[1:]
+                inner[1:] &= mine[:-1]
                 if (inner & ~theirs[: len(mine)]).any():
                     marks[target] = marks[target].copy()
                     marks[target][first + lag : first + lag + len(mine)] |= inner

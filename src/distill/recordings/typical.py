@@ -18,9 +18,9 @@ SECOND, STEP = SAMPLE_RATE, SAMPLE_RATE // 2
 """Samples of what is heard at a time, and from one to the next."""
 MOST_SECONDS = 1000
 """So many are heard at most, spread over all recordings."""
-_EDGES = np.geomspace(60, 16_000, 25)
-"""Hz."""
 _WINDOW = 2048
+_TAPER = np.hanning(_WINDOW)
+_FILTERS = bins_of_bands(_WINDOW, SAMPLE_RATE, np.geomspace(60, 16_000, 25))
 _RANGE_DB = 60.0
 """What is softer than the loudest band by more is not told apart."""
 _DECIMALS = 5
@@ -70,6 +70,6 @@ class Typical:
 def _bands(sound: np.ndarray) -> np.ndarray:
     """The levels of bands in decibels ``[frames, 24]`` of ``[N]`` samples."""
     padded = np.pad(sound, (0, -len(sound) % _WINDOW))
-    spectra = np.fft.rfft(padded.reshape(-1, _WINDOW) * np.hanning(_WINDOW), axis=1)
-    power = np.square(np.abs(spectra)) @ bins_of_bands(_WINDOW, SAMPLE_RATE, _EDGES)
+    spectra = np.fft.rfft(padded.reshape(-1, _WINDOW) * _TAPER, axis=1)
+    power = np.square(np.abs(spectra)) @ _FILTERS
     return 10 * np.log10(power + 1e-10)
