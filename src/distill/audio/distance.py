@@ -4,6 +4,7 @@ The multi-scale mel distance is the one of the Descript Audio Codec (Kumar et al
 L1 distance of log10-mel spectra at seven window lengths, from 32 to 2048 samples, summed. Differentiable.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +40,11 @@ def mel_filterbank(sample_rate: int, window: int, bins: int, lowest: float = 0.0
     Returns:
         ``[window // 2 + 1, bins]``; multiply a magnitude spectrum ``[..., window // 2 + 1]`` by it.
     """
+    return _filterbank(sample_rate, window, bins, lowest, transposed).clone()
+
+
+@functools.lru_cache(maxsize=64)  # every model has several, and to make them takes longer than all else in it
+def _filterbank(sample_rate: int, window: int, bins: int, lowest: float, transposed: float) -> Tensor:
     nyquist = torch.tensor(sample_rate / 2, dtype=torch.float64)
     first, last = _hertz_to_mel(torch.tensor(lowest, dtype=torch.float64)), _hertz_to_mel(nyquist)
     edges = _mel_to_hertz(first + torch.linspace(0, 1, bins + 2, dtype=torch.float64) * (last - first)) * transposed

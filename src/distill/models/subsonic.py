@@ -1,5 +1,7 @@
 """A high-pass filter at 20 Hz, so that no decoded sound has a DC offset or an inaudible rumble."""
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -23,10 +25,8 @@ class SubsonicFilter(nn.Module):
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
-        taper = np.hanning(_WINDOW + 1)[:-1]
-        taper /= taper.sum()
-        self.register_buffer("taper", torch.from_numpy(taper.astype(np.float32)), persistent=False)
-        self.register_buffer("taps", torch.from_numpy(_taps(sample_rate, taper).astype(np.float32)), persistent=False)
+        self.register_buffer("taper", torch.from_numpy(_taper().astype(np.float32)), persistent=False)
+        self.register_buffer("taps", torch.from_numpy(_taps(sample_rate).astype(np.float32)), persistent=False)
 
     @property
     def reach(self) -> int:
@@ -44,12 +44,19 @@ class SubsonicFilter(nn.Module):
         return audio - back[..., margin : back.shape[-1] - margin]
 
 
-def _taps(sample_rate: int, taper: np.ndarray) -> np.ndarray:
+def _taper() -> np.ndarray:
+    """The Hann window that means are taken over."""
+    window = np.hanning(_WINDOW + 1)[:-1]
+    return window / window.sum()
+
+
+@functools.cache  # every model has the same
+def _taps(sample_rate: int) -> np.ndarray:
     """Least-squares design of the low-pass: 1 below ``STOP``, 0 above ``PASS``, with the windows' attenuation compensated."""
     rate = sample_rate / STEP
     hertz = np.linspace(0, rate / 2, 400)
     time = (np.arange(_WINDOW) - _WINDOW / 2) / sample_rate
-    window = np.cos(2 * np.pi * np.outer(hertz, time)) @ taper
+    window = np.cos(2 * np.pi * np.outer(hertz, time)) @ _taper()
     low, high = hertz <= STOP, hertz >= PASS
     wanted = low / np.square(window).clip(min=0.3)
     weight = np.where(low, 3.0, np.where(high, 1.0, 0.0))
