@@ -13,10 +13,11 @@ demo: $(VENV)/ready
 # the machine for themselves afterwards: how fast a page draws, which is measured, and a Ray cluster, which never comes up where its
 # agents have no core for 15 s. They are looked for in their own files alone: to import all the others takes longer than they do.
 # What Python compiles is kept, also for whoever does not want that elsewhere: each of the many processes that tests start would
-# compile all of Distill anew.
+# compile all of Distill anew. NumPy computes in one thread, as PyTorch does there (tests/conftest.py).
 BESIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ALONE = $(shell grep -rl --include='test_*.py' 'mark\.alone' tests)
 test: export PYTHONDONTWRITEBYTECODE :=
+test: export OPENBLAS_NUM_THREADS := 1
 test: $(VENV)/ready
 ifneq ($(CHROMIUM),)
 	$(BIN)/python -m pytest $(BESIDE) -m "not alone and not slow"

@@ -70,7 +70,9 @@ class Borders:
         """How many natural changes lie between where positions ``before [M]`` end and where ``after [N]`` begin: ``[M, N]``."""
         ends, begins = before + self._shift[before] + 1, after + self._shift[after]
         x, y = self.described(ends), self.described(begins)
-        apart = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)[None] - 2 * (x @ y.T)
+        # NumPy would share so small a product among threads that wait for each other: on a busy machine ten times slower.
+        product = (torch.from_numpy(x) @ torch.from_numpy(y).T).numpy()
+        apart = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)[None] - 2 * product
         natural = 0.5 * (self._natural_changes(before)[:, None] + self._natural_changes(after)[None])
         found: np.ndarray = np.maximum(apart, 0) / np.clip(natural, self._least, self._most)
         return found
