@@ -65,9 +65,7 @@ def stopped_codec(run: Path) -> Stopped | None:
     stopped = _load(found, CODEC_STATE)
     model_path = stopped.model_path if run.is_dir() else run
     if not model_path.exists():
-        if (
-            found / REFINEMENT_STATE
-        ).exists():  # the first stage would begin again, and then the second in place of that one
+        if (found / REFINEMENT_STATE).exists():  # both stages would begin again, in place of what is saved
             raise StateFileError(*where_is(model_path, "codec"))
         return dataclasses.replace(stopped, model_path=model_path)
     training = read_header(model_path).codec_training
