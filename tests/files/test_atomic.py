@@ -27,6 +27,30 @@ def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
     assert names(path.parent) == ["a.bin"]
 
 
+def replaced_where_no_mode_is_set(path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("shutil.copymode", refused)
+    path.write_bytes(b"old")
+    with written_aside(path) as aside:
+        aside.write_bytes(b"new")
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
+def test_a_disk_without_modes_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    replaced_where_no_mode_is_set(tmp_path / "m.distill", monkeypatch, number)
+    assert (tmp_path / "m.distill").read_bytes() == b"new"
+
+
+def test_a_file_whose_mode_is_lost_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a private model that everybody may read, without a word."""
+    with pytest.raises(OutputError, match="cannot be written: input/output error"):
+        replaced_where_no_mode_is_set(tmp_path / "m.distill", monkeypatch, errno.EIO)
+    assert (tmp_path / "m.distill").read_bytes() == b"old"
+    assert names(tmp_path) == ["m.distill"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no such modes, and no links for everybody")
 def test_what_is_replaced_keeps_its_mode_and_its_place(tmp_path: Path) -> None:
     """Guards against a model that everybody may read once it is trained further, and a link that becomes a file of its own

@@ -26,6 +26,8 @@ _REASONS = {
 }
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_WITHOUT_MODES = frozenset({errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a disk says that keeps no modes, as those of cameras and some in networks."""
 """Error numbers that can only have come from writing, wherever they surface."""
 
 
@@ -53,8 +55,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        with suppress(OSError):  # it is new, or on a disk that has no modes
-            shutil.copymode(place, temporary)
+        _keep_mode(place, temporary)
         temporary.replace(place)
         for folder in (place.parent, *(folder.parent for folder in new_folders)):
             sync_folder(folder)
@@ -105,6 +106,17 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
     except OSError as error:  # EACCES: a folder that may be written to and not be read
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES):
+            raise
+
+
+def _keep_mode(replaced: Path, temporary: Path) -> None:
+    """Gives the new file the mode of the one that it replaces, where there is one and the disk has modes."""
+    try:
+        shutil.copymode(replaced, temporary)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in _WITHOUT_MODES:
             raise
 
 

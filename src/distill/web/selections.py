@@ -59,4 +59,4 @@ def _tidy(one: Collection) -> None:
     needed = {absolute(Path(given)).parent for given in (*words, *(run.folder for run in library().runs()))}
     for old in (home() / "selections").glob(f"{one.id}-{'?' * 8}"):
         if time.time() - old.stat().st_mtime > _WAITS_S and absolute(old) not in needed:
-            shutil.rmtree(old, ignore_errors=True)  # another request clears up too
+            shutil.rmtree(old, ignore_errors=True)  # another request may do so too; what stays is tried again
