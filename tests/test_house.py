@@ -13,7 +13,7 @@ PACKAGE = SRC / "distill"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "durations", "counted", "complaints"}),
+    frozenset({"errors", "durations", "counted", "complaints", "doors"}),
     frozenset({"files", "given"}),
     frozenset({"audio"}),
     frozenset({"formats"}),

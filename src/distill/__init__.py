@@ -14,8 +14,9 @@ Everything else is in ``distill.models``, ``distill.codes``, ``distill.training`
 """
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from distill.doors import opening
 
 if TYPE_CHECKING:
     from distill.api import decode, encode, generate, load, train
@@ -44,18 +45,14 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {
-    **dict.fromkeys(("decode", "encode", "generate", "load", "train"), "distill.api"),
-    "Codes": "distill.codes.codes_file",
-    "DistillError": "distill.errors",
-    "Generation": "distill.making.sampling",
-    "Model": "distill.models.model_file",
-    "Sampling": "distill.making.sampling",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # PyTorch takes seconds to import, so it waits until something here is used.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'distill' has no attribute '{name}'")
+__getattr__ = opening(
+    __name__,
+    {
+        "distill.api": "decode encode generate load train",
+        "distill.codes.codes_file": "Codes",
+        "distill.errors": "DistillError",
+        "distill.making.drawing": "Sampling",
+        "distill.making.sampling": "Generation",
+        "distill.models.model_file": "Model",
+    },
+)

@@ -155,7 +155,7 @@ def stopped_prior(run: Path, model_path: Path | None = None) -> Stopped:
     if run.is_dir():
         found = run if (run / PRIOR_STATE).exists() else None
     else:
-        model = models.load_model(run)
+        model: Model = models.load_model(run)
         mark, codec = run_of(model.header, "prior"), model.codes_fingerprint
         found = branch_of(mark, run, PRIOR_STATE, PriorPlan.STATE_KIND) or _newest(
             run.stem, PRIOR_STATE, lambda values: values["codec"] == codec, run, mark
