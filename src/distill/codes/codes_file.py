@@ -8,12 +8,12 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
-from distill.codes.extract import Codec
 from distill.errors import CodesFileError
 from distill.files.atomic import written_aside
 from distill.files.names import CODES_SUFFIX
 from distill.files.regular import open_regular
 from distill.files.tensors import Digest, UnusableError, encode, read_table, read_tensors
+from distill.models.vqvae import ConvVQVAE
 
 _KEY = "distill"
 
@@ -58,7 +58,7 @@ def save_codes(path: Path, codes: Codes) -> Path:
     return path
 
 
-def load_codes(path: Path, fingerprint: str, codec: Codec) -> Codes:
+def load_codes(path: Path, fingerprint: str, codec: ConvVQVAE) -> Codes:
     """Reads and checks a ``.codes`` file against the codec that is to decode it and the fingerprint of
     its encoder and codebooks.
 

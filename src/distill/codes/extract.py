@@ -1,4 +1,4 @@
-"""Audio to codes and back in bounded memory, and the code tensors that the prior trains on.
+"""Audio to codes and back in bounded memory, and codes cut into sequences.
 
 A convolutional codec sees at most ``context`` positions to either side. So a long file is processed in chunks that overlap by
 that much, and only the middle of each chunk is kept:
@@ -11,53 +11,20 @@ Everything takes this path, short files as a single chunk, so a preview never di
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from distill.codes.views import View
+from distill.models.vqvae import ConvVQVAE
 
 CHUNK_POSITIONS = 512
 """Positions kept per chunk: about 11 s at the default rate."""
 
 
-class Codec(Protocol):
-    """The interface of a codec: all that the prior, the editor and the command line use."""
-
-    sample_rate: int
-    hop: int
-    frame_rate: float
-    channels: int
-    codebook_size: int
-    num_quantizers: int
-
-    @property
-    def context(self) -> int:
-        """Positions to either side that a position's codes or audio depend on."""
-
-    def encode(self, audio: Tensor) -> Tensor:
-        """``[B, C, N] → [B, S, Q]``, ``S = ceil(N / hop)``."""
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """``[B, S, Q] → [B, C, S·hop]``."""
-
-    def decode_part(
-        self,
-        codes: Tensor,
-        first: int,
-        start: int,
-        stop: int,
-        held: Tensor | None = None,
-        levels: Sequence[int] | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Audio of positions ``start`` to ``stop`` of a longer sound, from codes ``[B, S, Q]`` that begin at ``first``, and
-        the phases for the next part; see :meth:`distill.models.vqvae.ConvVQVAE.decode_part`."""
-
-
 def encode_blocks(
-    codec: Codec,
+    codec: ConvVQVAE,
     blocks: Iterable[np.ndarray],
     device: torch.device | str = "cpu",
     chunk: int = CHUNK_POSITIONS,
@@ -89,7 +56,7 @@ def encode_blocks(
 
 
 def decode_chunks(
-    codec: Codec, codes: Tensor, device: torch.device | str = "cpu", chunk: int = CHUNK_POSITIONS
+    codec: ConvVQVAE, codes: Tensor, device: torch.device | str = "cpu", chunk: int = CHUNK_POSITIONS
 ) -> Iterator[np.ndarray]:
     """Decodes codes ``[S, Q]`` into blocks of audio, float32 ``[C, n]``, ``S·hop`` samples in all."""
     for audio, _ in decode_parts(codec, codes, 0, len(codes), device, chunk):
@@ -97,7 +64,7 @@ def decode_chunks(
 
 
 def decode_parts(
-    codec: Codec,
+    codec: ConvVQVAE,
     codes: Tensor,
     begin: int,
     end: int,
@@ -129,7 +96,7 @@ def decode_parts(
 
 
 def extract_code_sequences(
-    codec: Codec,
+    codec: ConvVQVAE,
     recordings: Sequence[Callable[[], Iterable[np.ndarray]]],
     seq_len: int,
     *,
@@ -139,7 +106,9 @@ def extract_code_sequences(
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Encodes every recording once per view and cuts the codes into sequences.
+    """Encodes every recording once per view and cuts the codes into sequences, for a model of one's own that learns from codes.
+
+    (``train_prior`` keeps the codes instead, and cuts them anew in every epoch: ``training/prior_data.py``.)
 
     Args:
         recordings: for each recording, a function that returns its audio in blocks, float32 ``[C, n]``.
@@ -166,7 +135,9 @@ def extract_code_sequences(
     return torch.stack([sequence[:shortest] for sequence in sequences])
 
 
-def encode_view(codec: Codec, blocks: Iterable[np.ndarray], view: View, device: torch.device | str = "cpu") -> Tensor:
+def encode_view(
+    codec: ConvVQVAE, blocks: Iterable[np.ndarray], view: View, device: torch.device | str = "cpu"
+) -> Tensor:
     """The codes ``[S, Q]`` of one view of a recording, whose audio comes in blocks, float32 ``[C, n]``."""
     return encode_blocks(codec, view.of(blocks, codec.channels, codec.sample_rate), device)
 

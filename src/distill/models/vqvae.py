@@ -178,7 +178,7 @@ class InverseFFTHead(nn.Module):
 
 
 class ConvVQVAE(nn.Module):
-    """The codec, behind the interface that everything else uses (:class:`distill.codes.extract.Codec`)."""
+    """The codec; the prior, the editor and the command line need no more than its sizes, ``encode`` and ``decode_part``."""
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()

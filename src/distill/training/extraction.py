@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from distill.codes.extract import Codec, encode_view
+from distill.codes.extract import encode_view
 from distill.codes.views import View
 from distill.models import ranks
+from distill.models.vqvae import ConvVQVAE
 from distill.recordings.passages import Passage
 from distill.training import awake
 
@@ -33,7 +34,7 @@ class Extraction:
 
     def __init__(
         self,
-        codec: Codec,
+        codec: ConvVQVAE,
         train: Sequence[Passage],
         held_out: Sequence[Passage],
         transpose: float,
