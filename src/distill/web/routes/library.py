@@ -132,18 +132,7 @@ def one_model(model: str) -> ModelDetail:
     return ModelDetail(
         **_view(entry, len(library.generations(entry.origin))).model_dump(),
         recordings=list(entry.recordings),
-        runs=[
-            Training(
-                kind=run.kind,
-                started=run.started,
-                outcome=run.outcome,
-                message=run.message,
-                folder=run.folder,
-                run=Path(run.events).parent.name,
-                settings=run.settings,
-            )
-            for run in library.runs(entry.origin)
-        ],
+        runs=[Training(**vars(run), run=Path(run.events).parent.name) for run in library.runs(entry.origin)],
         reports=[path.name for path in reports_of(entry)],
         base=BASE_CREDITS if header.is_from_base else "Random weights: it learned from these recordings alone.",
         level_names=list(LEVEL_NAMES.get(levels, ())),
@@ -294,20 +283,7 @@ def _listed(library: Library, model: str) -> ModelEntry:
 
 
 def _view(entry: ModelEntry, pieces: int) -> ModelView:
-    return ModelView(
-        id=places.model_id(entry),
-        name=entry.name,
-        file=str(entry.path),
-        created=entry.created,
-        file_count=entry.file_count,
-        seconds=entry.seconds,
-        codec_distance=entry.codec_distance,
-        perplexity=entry.perplexity,
-        has_prior=entry.has_prior,
-        size=entry.size,
-        is_there=entry.is_there,
-        pieces=pieces,
-    )
+    return ModelView(**vars(entry), id=places.model_id(entry), name=entry.name, file=str(entry.path), pieces=pieces)
 
 
 def _trashed(item: trash.Trashed) -> Trashed:

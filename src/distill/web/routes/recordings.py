@@ -192,15 +192,7 @@ def forget(collection: str) -> Done:
 
 def _view(one: places.Collection) -> CollectionView:
     folder = Path(one.folder)
-    return CollectionView(
-        id=one.id,
-        name=one.name,
-        folder=one.folder,
-        is_own=one.is_own,
-        left_out=one.left_out,
-        is_there=is_folder(folder),
-        files=places.count_files(folder),
-    )
+    return CollectionView(**vars(one), name=one.name, is_there=is_folder(folder), files=places.count_files(folder))
 
 
 def _last_check(one: places.Collection, stamp: str) -> jobs.Job | None:

@@ -295,13 +295,7 @@ def _runs_it(job: jobs.Job, record: RunRecord) -> bool:
 def _stage_view(status: RunStatus, name: str, records: dict[str, RunRecord]) -> StageView:
     stage, record = next(one for one in status.stages if one.name == name), records.get(name)
     return StageView(
-        name=name,
-        progress=stage.progress,
-        remaining_s=stage.remaining_s,
-        is_complete=stage.is_complete,
-        step=stage.step,
-        epoch=stage.epoch,
-        extracted=stage.extracted,
+        **vars(stage),
         settings={} if record is None else record.settings,
         figures={} if record is None else record.figures,
         outcome="" if record is None else record.outcome,

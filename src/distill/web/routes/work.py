@@ -56,13 +56,9 @@ def _fields(one: jobs.Job) -> dict[str, Any]:
     what, fix = one.wrong
     progress = one.progress
     return {
+        **vars(one),
         "id": one.id,
-        "kind": one.kind,
-        "title": one.title,
-        "lane": one.lane,
         "state": one.state,
-        "created": one.created,
-        "about": one.about,
         "progress": Progress(**progress) if progress.keys() >= {"step", "share", "detail"} else Progress(),
         "what": for_page(what),
         "fix": for_page(fix),
