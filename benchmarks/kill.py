@@ -30,15 +30,15 @@ from distill.files.names import claimed, new_run_folder
 from distill.models import load_model
 from distill.recordings.corpus import import_corpus
 from distill.recordings.split import split_corpus
-from distill.runs.events import events_file, read_events
-from distill.runs.resume import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
+from distill.runs.events import events_file, read_events, state_file
+from distill.runs.resume import stopped_codec, stopped_prior
 from distill.training.metrics import PriorStepMetrics, VQStepMetrics
 from distill.training.plan import CodecPlan, PriorPlan
 from distill.training.state_file import load_state
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}
-KINDS = {CODEC_STATE: "codec", PRIOR_STATE: "prior"}
+KINDS = {"codec.state": "codec", "prior.state": "prior"}
 
 
 def write_recordings(folder: Path) -> None:
@@ -62,7 +62,7 @@ def train(folder: Path, model_path: Path, interval: float, epochs: int) -> None:
             pipeline.train_codec(corpus, split, model_path, events, codec_plan, config_changes=CODEC, resumed=codec)
         else:
             events = codec.events
-        prior = stopped_prior(model_path) if events.with_name(PRIOR_STATE).exists() else None
+        prior = stopped_prior(model_path) if state_file(events.parent, "prior").exists() else None
         if prior is None or not prior.is_finished:
             prior_events = events_file(events.parent, "prior")
             pipeline.add_prior(model_path, corpus, split, prior_events, prior_plan, config_changes=PRIOR, resumed=prior)

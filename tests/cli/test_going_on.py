@@ -15,7 +15,7 @@ from distill.files.names import claimed, new_run_folder, run_folders, sole_write
 from distill.library import Library
 from distill.models import load_model
 from distill.runs.events import read_events
-from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
+from distill.runs.resume import forget_finished
 from distill.training.budget import Closing
 from distill.training.metrics import (
     PriorEpochMetrics,
@@ -89,7 +89,7 @@ def test_a_prior_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tin
     other.write_bytes(tiny.read_bytes())
     words = (small_corpus, "--epochs", 2)
     whole = distill("train-prior", other, *words, "--json").json
-    for state in (home() / "runs").glob(f"*/{PRIOR_STATE}"):
+    for state in (home() / "runs").glob("*/prior.state"):
         state.unlink()
     answer = stopped(PriorStepMetrics, 3, "train-prior", tiny, *words)
     assert f"distill train-prior --resume {tiny}" in answer.err
@@ -116,10 +116,10 @@ def test_a_model_that_was_never_written_is_resumed_by_its_name_or_its_run(
     answer = stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 2, "--out", tmp_path, times=2)
     assert answer.code == 130
     assert not model.exists()
-    state = (run_folder() / CODEC_STATE).read_bytes()
+    state = (run_folder() / "codec.state").read_bytes()
     assert distill("train", "--resume", model).code == 0
     first = model.rename(tmp_path / "first.distill")
-    (run_folder() / CODEC_STATE).write_bytes(state)
+    (run_folder() / "codec.state").write_bytes(state)
     answer = distill("train", "--resume", run_folder(), "--json")
     assert answer.code == 0, answer.err
     assert same_codec(first, model)
@@ -217,7 +217,7 @@ def test_states_of_finished_runs_do_not_pile_up(
         assert distill(*words, "--name", name).code == 0
     new_run_folder("never-begun")
     forget_finished(kept=1)
-    kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
+    kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob("*/codec.state")}
     assert kept == {"stopped", "two"}
     assert len(list((home() / "runs").glob("*/codec.jsonl"))) == 3
 
@@ -361,12 +361,12 @@ def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, t
     assert distill("train-prior", model, small_corpus, "--epochs", 1).code == 0
     distill("train", "--resume", model).refused("has a prior", "Move the model away")
     model.write_bytes(tiny.read_bytes())
-    folder = next(folder for folder in (home() / "runs").iterdir() if (folder / CODEC_STATE).exists())
+    folder = next(folder for folder in (home() / "runs").iterdir() if (folder / "codec.state").exists())
     distill("train", "--resume", folder).refused("another run's model", "Move it away")
     model.write_bytes(before)
-    values = (folder / CODEC_STATE).read_bytes()
-    (folder / CODEC_STATE).write_bytes(values[:-4])
+    values = (folder / "codec.state").read_bytes()
+    (folder / "codec.state").write_bytes(values[:-4])
     distill("train", "--resume", model).refused("cannot be resumed from", "from its beginning")
-    (folder / CODEC_STATE).write_bytes(json.dumps({"some": "json"}).encode())
+    (folder / "codec.state").write_bytes(json.dumps({"some": "json"}).encode())
     distill("train", "--resume", model).refused("cannot be resumed from")
     assert model.read_bytes() == before

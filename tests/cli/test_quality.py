@@ -18,7 +18,6 @@ from distill.making.tolls import Tolls
 from distill.models import load_model
 from distill.models.model_file import codes_fingerprint
 from distill.runs.events import read_run
-from distill.runs.resume import REFINEMENT_STATE
 from distill.training.budget import Closing
 from distill.training.metrics import RefinementCompleteEvent, RefinementStepMetrics, TrainingEvent, VQStepMetrics
 from distill.training.plan import RefinementPlan
@@ -84,7 +83,7 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     words = ("train", small_corpus, "--quality", "high", "--epochs", 1)
     assert distill(*words, "--out", tmp_path / "whole").code == 0
     whole = load_model(tmp_path / "whole" / "small.distill")
-    for state in (home() / "runs").glob(f"*/{REFINEMENT_STATE}"):
+    for state in (home() / "runs").glob("*/refinement.state"):
         state.unlink()
 
     stop_at(RefinementStepMetrics, 2)
@@ -123,11 +122,11 @@ def test_a_second_stage_whose_model_was_moved_is_not_begun_again(
     (folder,) = (home() / "runs").iterdir()
     if not has_first:
         (folder / "codec.state").unlink()
-    state = (folder / REFINEMENT_STATE).read_bytes()
+    state = (folder / "refinement.state").read_bytes()
     distill("train", small_corpus, "--resume", folder).refused(
         "small.distill", "Give the model where it is now: distill train --resume MODEL"
     )
-    assert (folder / REFINEMENT_STATE).read_bytes() == state
+    assert (folder / "refinement.state").read_bytes() == state
     assert not (tmp_path / "small.distill").exists()
     assert "at step 2" in distill("train", small_corpus, "--resume", moved).err
 
@@ -154,7 +153,7 @@ def test_a_second_stage_that_comes_later_computes_as_the_first_did(
     assert first.code == 0, first.err
     model = tmp_path / "small.distill"
     assert distill("train", small_corpus, "--resume", model, "--quality", "high").code == 0
-    (state,) = (home() / "runs").glob(f"*/{REFINEMENT_STATE}")
+    (state,) = (home() / "runs").glob("*/refinement.state")
     assert load_state(state, RefinementPlan.STATE_KIND).value("plan", dict)["precision"] == "32"
 
 
@@ -274,7 +273,7 @@ def test_what_cannot_be_resumed(distill: Distill, small_corpus: Path, tmp_path: 
     before = model.read_bytes()
     resume = ("train", small_corpus, "--resume", model, "--epochs", 1)
     distill(*resume, "--name", "other").refused("--resume", "Leave out --name")
-    (state,) = (home() / "runs").glob(f"*/{REFINEMENT_STATE}")
+    (state,) = (home() / "runs").glob("*/refinement.state")
     whole = state.read_bytes()
     state.write_bytes(whole[:-4])
     distill(*resume).refused("cannot be resumed from", "from its beginning")

@@ -113,10 +113,10 @@ def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: "Watching |
 
 def _tell_what_goes_on(folder: Path, model: Path, run: Path) -> None:
     from distill.models.header import UNMEASURED, read_header
-    from distill.runs.resume import CODEC_STATE, PRIOR_STATE
+    from distill.runs.events import state_file
 
     if model.exists():
-        is_prior_begun = (run / PRIOR_STATE).exists()
+        is_prior_begun = state_file(run, "prior").exists()
         header = read_header(model)
         has_prior = header.has_prior
         place("Kept", model, "" if has_prior or not is_prior_begun else "and what its prior has learned so far")
@@ -128,7 +128,7 @@ def _tell_what_goes_on(folder: Path, model: Path, run: Path) -> None:
             place("Go on", command("distill", "train-prior", "--resume", model))
         else:
             place("Next", command("distill", "train-prior", model, folder))
-    elif (run / CODEC_STATE).exists():
+    elif state_file(run, "codec").exists():
         place("Go on", command("distill", "train", "--resume", run))
 
 

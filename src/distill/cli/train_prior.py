@@ -178,7 +178,7 @@ def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as
         print_json({"model": absolute(model_path), "events": events, **(bundled.header.prior_training or {})})
         return
     from distill.models.header import UNMEASURED
-    from distill.runs.resume import PRIOR_STATE
+    from distill.runs.events import state_file
     from distill.training.plan import PriorPlan
     from distill.training.state_file import read_values
 
@@ -186,7 +186,7 @@ def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as
     # A stop in the closing seconds comes too late to leave any training to go on with, but perhaps what is measured after it.
     is_unmeasured = bool((bundled.header.prior_training or {}).get(UNMEASURED))
     if is_unmeasured or (
-        is_stopped and not read_values(events.with_name(PRIOR_STATE), PriorPlan.STATE_KIND)["finished"]
+        is_stopped and not read_values(state_file(events.parent, "prior"), PriorPlan.STATE_KIND)["finished"]
     ):
         place("Go on", command("distill", "train-prior", "--resume", model_path))
     place("Next", command("distill", "generate", model_path))

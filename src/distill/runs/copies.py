@@ -13,8 +13,8 @@ from distill.errors import ModelFileError, StateFileError
 from distill.files.atomic import output_error
 from distill.files.names import new_run_folder, run_folders
 from distill.models.header import SECOND_RUN, Header, read_header
-from distill.runs.events import OLD_LOG, events_file
-from distill.runs.saved import BRANCHED_FROM, RefinementRun, Stopped
+from distill.runs.events import OLD_LOG, events_file, state_file
+from distill.runs.saved import BRANCHED_FROM, STATE_KINDS, RefinementRun, Stopped
 from distill.training.state_file import CODES_SUFFIX, read_values
 
 S = TypeVar("S", Stopped, RefinementRun)
@@ -26,11 +26,12 @@ def run_of(header: Header, stage: str) -> object:
     return training.get(SECOND_RUN if stage == "refinement" else "run")
 
 
-def branch_of(mark: object, model: Path, state_name: str, kind: str) -> Path | None:
+def branch_of(mark: object, model: Path, stage: str) -> Path | None:
     """The newest run in which the model at that path went on from the run that it names; None where there is none."""
     for folder in run_folders():
         try:
-            about = read_values(folder / state_name, kind)["about"] if (folder / state_name).exists() else {}
+            path = state_file(folder, stage)
+            about = read_values(path, STATE_KINDS[stage])["about"] if path.exists() else {}
             if mark is not None and about.get(BRANCHED_FROM) == mark and is_same(Path(about["model"]), model):
                 return folder
         except (StateFileError, KeyError, TypeError):  # not judged here: whoever resumes it will be told

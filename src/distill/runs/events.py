@@ -129,6 +129,11 @@ def events_file(run_folder: Path, stage: str) -> Path:
     return run_folder / f"{stage}.jsonl"
 
 
+def state_file(run_folder: Path, stage: str) -> Path:
+    """Where the state of a stage of a run is saved."""
+    return run_folder / f"{stage}.state"
+
+
 def read_events(path: Path) -> Iterator[TrainingEvent]:
     """The events of a JSON-lines file, in order.
 

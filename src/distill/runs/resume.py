@@ -22,20 +22,14 @@ from distill.files.names import command, new_run_folder, run_folders
 from distill.files.regular import absolute
 from distill.models.header import UNMEASURED, read_header
 from distill.runs.copies import branch_of, is_same, on_its_own, run_of
-from distill.runs.saved import BRANCHED_FROM, PlannedRefinement, RefinementRun, Stopped, further
+from distill.runs.events import STAGES, state_file
+from distill.runs.saved import BRANCHED_FROM, STATE_KINDS, PlannedRefinement, RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look, records_of, where_is
-from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
-from distill.training.state_file import CODES_SUFFIX, load_state, read_values
+from distill.training.plan import CodecPlan, RefinementPlan, StageEnd
+from distill.training.state_file import CODES_SUFFIX, SavedState, load_state, read_values
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
-
-CODEC_STATE, REFINEMENT_STATE, PRIOR_STATE = "codec.state", "refinement.state", "prior.state"
-_KINDS = {
-    CODEC_STATE: CodecPlan.STATE_KIND,
-    REFINEMENT_STATE: RefinementPlan.STATE_KIND,
-    PRIOR_STATE: PriorPlan.STATE_KIND,
-}
 
 FINISHED_KEPT = 5
 """How many runs keep the states of finished stages (some 200 MB a codec), so that they can be trained further."""
@@ -55,17 +49,17 @@ def stopped_codec(run: Path) -> Stopped | None:
         found = run
     elif run.exists():
         mark = run_of(read_header(run), "codec")
-        branch = branch_of(mark, run, CODEC_STATE, CodecPlan.STATE_KIND)
+        branch = branch_of(mark, run, "codec")
         found = branch or next((folder for folder in run_folders() if folder.name == mark), run)
     else:
         path = str(absolute(run))
-        found = _newest(run.stem, CODEC_STATE, lambda values: values["about"]["model"] == path) or run
-    if not (found / CODEC_STATE).exists():
+        found = _newest(run.stem, "codec", lambda values: values["about"]["model"] == path) or run
+    if not state_file(found, "codec").exists():
         return None
-    stopped = _load(found, CODEC_STATE)
+    stopped = _load(found, "codec")
     model_path = stopped.model_path if run.is_dir() else run
     if not model_path.exists():
-        if (found / REFINEMENT_STATE).exists():  # both stages would begin again, in place of what is saved
+        if state_file(found, "refinement").exists():  # both stages would begin again, in place of what is saved
             raise StateFileError(*where_is(model_path, "codec"))
         return dataclasses.replace(stopped, model_path=model_path)
     training = read_header(model_path).codec_training
@@ -126,12 +120,12 @@ def refined_model(run: Path) -> Path:
     Raises:
         StateFileError: if the folder holds no such run, or its model was moved.
     """
-    if run.is_dir() and not (run / REFINEMENT_STATE).exists():
+    if run.is_dir() and not state_file(run, "refinement").exists():
         raise StateFileError(
             f"{run} holds no training of a codec that could go on.",
             "Give a model file, or a run's folder with its states.",
         )
-    model_path = _load(run, REFINEMENT_STATE).model_path if run.is_dir() else run
+    model_path = _load(run, "refinement").model_path if run.is_dir() else run
     if run.is_dir() and not model_path.exists():
         raise StateFileError(*where_is(model_path, "refinement"))
     return model_path
@@ -153,19 +147,19 @@ def stopped_prior(run: Path, model_path: Path | None = None) -> Stopped:
         SettingError: if there is none on this computer.
     """
     if run.is_dir():
-        found = run if (run / PRIOR_STATE).exists() else None
+        found = run if state_file(run, "prior").exists() else None
     else:
         model: Model = models.load_model(run)
         mark, codec = run_of(model.header, "prior"), model.codes_fingerprint
-        found = branch_of(mark, run, PRIOR_STATE, PriorPlan.STATE_KIND) or _newest(
-            run.stem, PRIOR_STATE, lambda values: values["codec"] == codec, run, mark
+        found = branch_of(mark, run, "prior") or _newest(
+            run.stem, "prior", lambda values: values["codec"] == codec, run, mark
         )
     if found is None:
         raise SettingError(
             f"No training of a prior for {run} is saved on this computer.",
             f"Begin one: {command('distill', 'train-prior', run if run.is_file() else 'MODEL', 'FOLDER')}",
         )
-    stopped = _load(found, PRIOR_STATE)
+    stopped = _load(found, "prior")
     model_path = model_path or (stopped.model_path if run.is_dir() else run)
     if run.is_dir() and not model_path.exists():
         raise StateFileError(*where_is(model_path, "prior"))
@@ -181,8 +175,8 @@ def saved_at(model_path: Path, stage: str) -> Stopped | None:
     Raises:
         DistillError: if what is there is damaged, or the model is another run's.
     """
-    path, name = str(absolute(model_path)), {"codec": CODEC_STATE, "prior": PRIOR_STATE}[stage]
-    found = _newest(model_path.stem, name, lambda values: values["about"]["model"] == path)
+    path = str(absolute(model_path))
+    found = _newest(model_path.stem, stage, lambda values: values["about"]["model"] == path)
     if found is None:
         return None
     return stopped_codec(found) if stage == "codec" else stopped_prior(found)
@@ -194,13 +188,14 @@ def forget_finished(kept: int = FINISHED_KEPT) -> None:
     Args:
         kept: how many runs count as the newest, of those that hold a state.
     """
-    saved = [folder for folder in run_folders() if any((folder / name).exists() for name in _KINDS)]
+    saved = [folder for folder in run_folders() if any(state_file(folder, stage).exists() for stage in STAGES)]
     for folder in saved[kept:]:
-        for name, kind in _KINDS.items():
+        for stage in STAGES:
+            path = state_file(folder, stage)
             try:
-                if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
-                    (folder / name).unlink(missing_ok=True)
-                    (folder / name).with_suffix(CODES_SUFFIX).unlink(missing_ok=True)
+                if path.exists() and read_values(path, STATE_KINDS[stage]).get("finished"):
+                    path.unlink(missing_ok=True)
+                    path.with_suffix(CODES_SUFFIX).unlink(missing_ok=True)
             except (StateFileError, OSError):  # not judged here: whoever resumes it will be told
                 continue
 
@@ -230,7 +225,7 @@ def next_refinement(
             end = (first and first.second_stage) or StageEnd(None, default_minutes)
             epochs, minutes = end.epochs, end.minutes
         # A copy of the model has its first stage in common with it, and may have had its second there.
-        is_free = first is not None and not (first.run_folder / REFINEMENT_STATE).exists()
+        is_free = first is not None and not state_file(first.run_folder, "refinement").exists()
         run_folder = first.run_folder if first and is_free else None
         # The same recordings are held out as in the first stage.
         record = model.header.corpus
@@ -238,7 +233,7 @@ def next_refinement(
         if first is not None:
             plan = dataclasses.replace(plan, precision=CodecPlan.of(first.state.value("plan", dict)).precision)
         return PlannedRefinement(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
-    state = load_state(found / REFINEMENT_STATE, RefinementPlan.STATE_KIND)
+    state = _state(found, "refinement")
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
     if epochs is not None or minutes is not None:
         epochs, minutes = further(state, epochs, minutes)
@@ -268,8 +263,8 @@ def begin_refinement(planned: PlannedRefinement, path: Path) -> RefinementRun:
 def _refinement_of(model: "Model", path: Path) -> Path | None:
     """The run of a model's second stage; models that share a codec each have their own."""
     fingerprint, mark = model.codes_fingerprint, run_of(model.header, "refinement")
-    return branch_of(mark, path, REFINEMENT_STATE, RefinementPlan.STATE_KIND) or _newest(
-        model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == fingerprint, path, mark
+    return branch_of(mark, path, "refinement") or _newest(
+        model.header.name, "refinement", lambda values: values["codec"] == fingerprint, path, mark
     )
 
 
@@ -278,19 +273,23 @@ def _is_closed(run_folder: Path) -> bool:
     return all(one.outcome == "finished" for one in records_of(run_folder) if one.kind == "refinement")
 
 
-def _load(run_folder: Path, name: str) -> Stopped:
-    state = load_state(run_folder / name, _KINDS[name])
-    return Stopped(run_folder, Path(state.value("about.model", str)), state, stage=name.removesuffix(".state"))
+def _state(run_folder: Path, stage: str) -> SavedState:
+    return load_state(state_file(run_folder, stage), STATE_KINDS[stage])
+
+
+def _load(run_folder: Path, stage: str) -> Stopped:
+    state = _state(run_folder, stage)
+    return Stopped(run_folder, Path(state.value("about.model", str)), state, stage=stage)
 
 
 def _newest(
     model_name: str,
-    name: str,
+    stage: str,
     belongs: Callable[[Mapping[str, Any]], bool],
     model: Path | None = None,
     mark: object = None,
 ) -> Path | None:
-    """The newest run folder whose state of that name belongs to a model.
+    """The newest run folder whose state of that stage belongs to a model.
 
     Args:
         model: its file; a run that was begun for another file, which is still there, is not this model's: several may share a
@@ -298,10 +297,11 @@ def _newest(
         mark: the run that the model itself names; it is this model's wherever it was begun.
     """
     for folder in run_folders():
-        if not (folder / name).exists():
+        path = state_file(folder, stage)
+        if not path.exists():
             continue
         try:
-            values = read_values(folder / name, _KINDS[name])
+            values = read_values(path, STATE_KINDS[stage])
             if belongs(values) and (
                 model is None or folder.name == mark or not _is_another(Path(values["about"]["model"]), model)
             ):
@@ -309,7 +309,7 @@ def _newest(
         except (StateFileError, KeyError, TypeError) as error:
             # Another model's damaged state does not matter here; this model's own does.
             if folder.name.startswith(f"{model_name}-"):
-                raise error if isinstance(error, StateFileError) else _load_error(folder / name) from error
+                raise error if isinstance(error, StateFileError) else _load_error(path) from error
     return None
 
 

@@ -13,9 +13,15 @@ from distill.models.config import PriorConfig, VQVAEConfig
 from distill.runs.events import events_file
 from distill.training import budget
 from distill.training.budget import Closing
-from distill.training.plan import Plan, PriorPlan, RefinementPlan, StageEnd
+from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state_file import SavedState
 
+STATE_KINDS = {
+    "codec": CodecPlan.STATE_KIND,
+    "refinement": RefinementPlan.STATE_KIND,
+    "prior": PriorPlan.STATE_KIND,
+}
+"""What the state of each stage says that it is."""
 BRANCHED_FROM = "branched_from"
 """In a state's ``about``: the run that a copy of a model went on from, in a run of its own."""
 C = TypeVar("C", VQVAEConfig, PriorConfig)

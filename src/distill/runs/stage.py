@@ -11,6 +11,7 @@ from distill.library.records import BY_CORPUS
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.recordings.corpus import Corpus
 from distill.runs.anew import SECOND_EPOCHS, SECOND_MINUTES, WHOLE_RUN
+from distill.runs.events import state_file
 from distill.runs.journal import Recorded, recorded_run
 from distill.runs.saved import BRANCHED_FROM, Origin, RefinementRun, Stopped
 from distill.sizes import suggested_sizes
@@ -70,7 +71,7 @@ def recorded_stage(
         yield (
             record,
             StateFile(
-                events.with_name(f"{kind}.state"),
+                state_file(events.parent, kind),
                 state,
                 lambda: Origin(
                     model_path, corpus.folder, record.log.position, second_stage, branched_from, closing

@@ -22,7 +22,18 @@ from distill.files.process import lives
 from distill.library.records import RunRecord
 from distill.models.header import read_header
 from distill.runs.anew import begin_again
-from distill.runs.events import EXTRACTION, OLD_LOG, STAGES, STEP, Mark, events_file, parse_event, read_on, stage_of
+from distill.runs.events import (
+    EXTRACTION,
+    OLD_LOG,
+    STAGES,
+    STEP,
+    Mark,
+    events_file,
+    parse_event,
+    read_on,
+    stage_of,
+    state_file,
+)
 from distill.runs.renamed import found_model
 from distill.training import metrics as m
 
@@ -161,13 +172,13 @@ class RunStatus:
     @property
     def has_state(self) -> bool:
         """Whether the state of the training begun last is kept, so that it can go on."""
-        return self.record is not None and (self.run_folder / f"{self.record.kind}.state").exists()
+        return self.record is not None and state_file(self.run_folder, self.record.kind).exists()
 
     @property
     def needs_model(self) -> bool:
         """Whether it goes on from its model, of which the run holds none: only a codec's first stage begins without one."""
         is_first = self.record is not None and self.record.kind == "codec"
-        return not is_first or (self.run_folder / "refinement.state").exists()
+        return not is_first or state_file(self.run_folder, "refinement").exists()
 
 
 def where_is(model: Path, kind: str) -> tuple[str, str]:
@@ -223,8 +234,8 @@ def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
 
 def is_run(folder: Path) -> bool:
     """Whether a training has recorded anything in a folder: its events, its state, or that it began."""
-    recorded = (OLD_LOG, *(f"{stage}{end}" for stage in STAGES for end in (".jsonl", ".state", "-*.json")))
-    return any(any(folder.glob(name)) for name in recorded)
+    files = (folder / OLD_LOG, *(path(folder, stage) for stage in STAGES for path in (events_file, state_file)))
+    return any(file.exists() for file in files) or any(any(folder.glob(f"{stage}-*.json")) for stage in STAGES)
 
 
 def changed(run_folder: Path) -> datetime:
