@@ -162,11 +162,13 @@ def settings_table(settings: Mapping[str, tuple[str, str]]) -> None:
 
 def levels_table(levels: Iterable[Mapping[str, Any]]) -> None:
     """One line per quantizer level: how much of its codebook is in use."""
-    rows = [(level["name"], level["utilisation"], level["perplexity"], level["dead"]) for level in levels]
     table(
         (
-            (name, f"{percent(used):>5} used · perplexity {perplexity:.0f} · {dead} dead")
-            for name, used, perplexity, dead in rows
+            (
+                one["name"],
+                f"{percent(one['utilisation']):>5} used · perplexity {one['perplexity']:.0f} · {one['dead']} dead",
+            )
+            for one in levels
         ),
         indent=2,
     )

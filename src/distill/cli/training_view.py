@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Self
 from distill.cli.console import console, good, levels_table, note, percent, visible, warn
 from distill.counted import counted
 from distill.durations import about
+from distill.models.health import named_levels
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from distill.models.health import LevelHealth
     from distill.training.metrics import PriorEpochMetrics, RefinementCompleteEvent, TrainingEvent, VQEpochMetrics
 
 
@@ -93,10 +93,7 @@ class TrainingView:
                 how = "stopped after" if event.cancelled else "trained for"
                 distance = m.checked("distance", event.is_held_out)
                 good(f"Codec {how} {_epochs(event.epochs_trained)}: {distance} {event.best_val_loss:.2f}")
-                levels_table(
-                    {"name": name, "utilisation": level.utilisation, "perplexity": level.perplexity, "dead": level.dead}
-                    for name, level in _named(event.levels)
-                )
+                levels_table(named_levels(event.levels))
             case m.RefinementStepMetrics():
                 self._training_step(
                     "Second stage",
@@ -163,7 +160,8 @@ class TrainingView:
             f"{_check(event.is_held_out)} {event.val_loss:.2f}  kept {event.best_val_loss:.2f}"
         )
         levels = "  ".join(
-            f"{name} {percent(level.utilisation)}·{level.perplexity:.0f}" for name, level in _named(event.levels)
+            f"{level['name']} {percent(level['utilisation'])}·{level['perplexity']:.0f}"
+            for level in named_levels(event.levels)
         )
         is_quantised = any(level.utilisation for level in event.levels)
         note(f"  {levels}" if is_quantised else "  Not quantised yet, so no code is in use.", "dim")
@@ -197,12 +195,6 @@ class TrainingView:
         if text and kind != self._warned:
             warn(text)
         self._warned = kind
-
-
-def _named(levels: "tuple[LevelHealth, ...]") -> "list[tuple[str, LevelHealth]]":
-    from distill.models.health import LEVEL_NAMES
-
-    return [(LEVEL_NAMES[len(levels)][level.level], level) for level in levels]
 
 
 def _count(epoch: int, total: int) -> str:
