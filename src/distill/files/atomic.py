@@ -84,6 +84,19 @@ def write_json(path: Path, told: object) -> None:
         aside.write_text(json.dumps(told), encoding="utf-8")
 
 
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a file, on a line of its own even where a crash cut the last one short.
+
+    Raises:
+        OSError: if the file system refuses.
+    """
+    with path.open("ab+") as file:
+        file.seek(max(file.tell() - 1, 0))
+        if file.read(1) not in (b"", b"\n"):
+            file.write(b"\n")
+        file.write(f"{line}\n".encode())
+
+
 def discard(path: Path) -> None:
     """Removes what a write that failed may have left. A read-only disk holds nothing of it, but Linux refuses all the same to
     remove what is not there, and that error would take the place of the one that says why."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from distill.errors import LibraryError, ModelFileError
-from distill.files.atomic import make_folder, output_error, written_aside
+from distill.files.atomic import append_line, make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.regular import absolute, is_file
 from distill.library.database import BUSY_SECONDS, Database
@@ -197,11 +197,8 @@ class Library:
 
 def _note_in_journal(generations: list[GenerationRecord]) -> None:
     """Adds a line for each piece, of which the last counts. Within a transaction, so that no two processes write at once."""
-    with (home() / JOURNAL).open("ab+") as lines:
-        lines.seek(max(lines.tell() - 1, 0))
-        if lines.read(1) not in (b"", b"\n"):  # a crash cut the last line short
-            lines.write(b"\n")
-        lines.write("".join(to_json(one) + "\n" for one in generations).encode())
+    for one in generations:
+        append_line(home() / JOURNAL, to_json(one))
 
 
 def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from distill.codes.history import History, Step
 from distill.errors import LibraryError
-from distill.files.atomic import output_error, write_json
+from distill.files.atomic import append_line, output_error, write_json
 from distill.files.home import home
 from distill.web.code_bytes import from_bytes, text_of
 
@@ -139,11 +139,7 @@ def append_move(given: str, way: Way) -> None:
 def _append(given: str, line: dict[str, Any]) -> None:
     path = folder() / given / "steps.jsonl"
     try:
-        with path.open("ab+") as file:
-            file.seek(max(file.tell() - 1, 0))
-            if file.read(1) not in (b"", b"\n"):  # a crash cut the last line short
-                file.write(b"\n")
-            file.write(json.dumps(line).encode() + b"\n")
+        append_line(path, json.dumps(line))
     except OSError as error:
         raise output_error(path, error) from error
 
