@@ -40,7 +40,7 @@ STAGES = ("codec", "refinement", "prior")
 """In the order in which they are trained."""
 OLD_LOG = "events.jsonl"
 """Where runs of the first version reported all their stages."""
-_FIRST_LETTERS = {b"VQ": "codec", b"Re": "refinement", b"Pr": "prior", b"Ex": "prior"}
+_BEGINNINGS = {"VQ": "codec", "Refinement": "refinement", "Prior": "prior", "Extraction": "prior"}
 _EVENT = b'{"event": "'
 STEP = tuple(b'%s%sStepMetrics"' % (_EVENT, name) for name in (b"VQ", b"Refinement", b"Prior"))
 EXTRACTION = _EVENT + b'ExtractionProgress"'
@@ -202,12 +202,16 @@ def parse_event(line: bytes) -> TrainingEvent | None:
     return event
 
 
+def stage_of_event(name: str) -> str | None:
+    """The stage that reports events of that name; None for those that every stage reports, as notices."""
+    return next((stage for beginning, stage in _BEGINNINGS.items() if name.startswith(beginning)), None)
+
+
 def stage_of(line: bytes, before: str) -> str:
     """Which stage of a run of the first version a line belongs to; a notice, to the stage of the line before it."""
     start = len(_EVENT)
-    if line.startswith((b'{"event": "RolledBack"', b'{"event": "Notice"')) or not line.startswith(_EVENT):
-        return before
-    return _FIRST_LETTERS.get(line[start : start + 2], before)
+    name = line[start : start + 20].decode(errors="replace") if line.startswith(_EVENT) else ""
+    return stage_of_event(name) or before
 
 
 def take_along(run_folder: Path, stage: str, keep: int) -> None:

@@ -21,7 +21,7 @@ from distill.files.process import this_process
 from distill.files.regular import absolute
 from distill.library import Library, RunRecord
 from distill.library.records import ENDED_AT_ONCE
-from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
+from distill.runs.events import OLD_LOG, EventLog, read_events, stage_of_event, take_along
 from distill.runs.status import records_of
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
@@ -74,10 +74,6 @@ class Recorded:
         )
 
 
-_EVENTS = {"codec": "VQ", "prior": "Prior", "refinement": "Refinement"}
-"""How the names of each kind's events begin; whoever calls a stage may let it report to a file that others share."""
-
-
 @contextmanager
 def recorded_run(
     kind: str,
@@ -114,7 +110,8 @@ def recorded_run(
         recorded = Recorded(stack.enter_context(EventLog(events, keep)), callback)
         library.save(run, had_model)
         if keep is not None:
-            recorded.remember(event for event in read_events(events) if type(event).__name__.startswith(_EVENTS[kind]))
+            # Whoever calls a stage may let it report to a file that others share.
+            recorded.remember(event for event in read_events(events) if stage_of_event(type(event).__name__) == kind)
         try:
             yield recorded
         except BaseException as error:

@@ -14,13 +14,13 @@ from typing import Any, Literal, Protocol
 
 from distill.errors import OutputError, SettingError
 from distill.files.atomic import make_folder
-from distill.training.metrics import MetricsCallback, Notice, RolledBack, TrainingEvent
+from distill.runs.events import STAGES, stage_of_event
+from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice, RolledBack, TrainingEvent
 
 TENSORBOARD_EXTRA = "pip install 'distill-audio[tensorboard]'"
 WANDB_EXTRA = "pip install 'distill-audio[wandb]'"
 WANDB_PROJECT = "distill"
 Mode = Literal["offline", "online"]
-_STAGES = {"VQ": "codec", "Refinement": "refinement", "Prior": "prior"}
 _PLACES = frozenset({"epoch", "step", "total_steps", "total_epochs", "is_held_out"})
 """Fields that say when and of what, not how good."""
 
@@ -112,7 +112,7 @@ class _Drawing:
                     tool.words(event.text, self._steps.get(self._stage, 0))
                 return
         stage = _stage_of(event)
-        if stage is None:  # of encoding there is nothing to draw
+        if stage is None:
             return
         self._stage = stage
         self._steps[stage] = int(getattr(event, "step", self._steps.get(stage, 0)))
@@ -122,8 +122,8 @@ class _Drawing:
 
 
 def _stage_of(event: TrainingEvent) -> str | None:
-    kind = type(event).__name__
-    return next((stage for start, stage in _STAGES.items() if kind.startswith(start)), None)
+    """The stage that an event is drawn in; None where nothing of it is drawn, as of encoding."""
+    return None if isinstance(event, ExtractionProgress) else stage_of_event(type(event).__name__)
 
 
 def figures(event: TrainingEvent) -> dict[str, float]:
@@ -173,7 +173,7 @@ class _Wandb:
     def __init__(self, name: str, mode: Mode) -> None:
         self._run = _wandb().init(project=WANDB_PROJECT, name=name, mode=mode)
         # Each stage counts its own steps from the beginning, and wandb's own step may never go back.
-        for stage in _STAGES.values():
+        for stage in STAGES:
             self._run.define_metric(f"{stage}/step")
             self._run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
 
