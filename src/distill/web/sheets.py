@@ -157,17 +157,8 @@ def check_room(columns: int) -> None:
         raise SettingError("The sound would get too long.", f"Keep it below {LONGEST_COLUMNS} columns.")
 
 
-def undo(given: str) -> list[tuple[Sheet, Step]]:
-    """One step back, and that step; in two sheets where they were swapped; nothing where there is no step."""
-    return _back_or_forth(given, "undo")
-
-
-def redo(given: str) -> list[tuple[Sheet, Step]]:
-    """One step forth again, as :func:`undo`."""
-    return _back_or_forth(given, "redo")
-
-
-def _back_or_forth(given: str, way: Way) -> list[tuple[Sheet, Step]]:
+def back_or_forth(given: str, way: Way) -> list[tuple[Sheet, Step]]:
+    """One step back or forth again, and that step; in two sheets where they were swapped; nothing where there is no step."""
     with turn:
         now = sheet(given)
         steps = now.history.past if way == "undo" else now.history.future

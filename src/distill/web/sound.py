@@ -66,12 +66,7 @@ def playable(path: Path) -> tuple[Path, str]:
     kind = path.suffix.lower()
     if kind in PLAYABLE and (kind != ".wav" or _is_plain(path)):
         return path, PLAYABLE[kind]
-    return kept(f"{_stamp(path)}.flac", lambda place: _write_playable(path, place)), PLAYABLE[".flac"]
-
-
-def _write_playable(path: Path, place: Path) -> None:
-    info = probe(path)
-    write_audio(place, read_blocks(info), format="flac", bit_depth=16, channels=info.channels)
+    return kept(f"{_stamp(path)}.flac", lambda place: _write(path, place, "flac", 16)), PLAYABLE[".flac"]
 
 
 def converted(path: Path, kind: str) -> Path:
@@ -80,12 +75,12 @@ def converted(path: Path, kind: str) -> Path:
     Raises:
         AudioFileError: if it cannot be read.
     """
+    return kept(f"{_stamp(path)}-as.{kind}", lambda place: _write(path, place, kind, 24))
 
-    def write(place: Path) -> None:
-        info = probe(path)
-        write_audio(place, read_blocks(info), format=kind, bit_depth=24, channels=info.channels)
 
-    return kept(f"{_stamp(path)}-as.{kind}", write)
+def _write(path: Path, place: Path, kind: str, bit_depth: int) -> None:
+    info = probe(path)
+    write_audio(place, read_blocks(info), format=kind, bit_depth=bit_depth, channels=info.channels)
 
 
 def picture(path: Path, *, with_mel: bool = True) -> Picture:
@@ -137,8 +132,7 @@ def loudness_db(path: Path) -> float:
 
     Without its frequency weighting: it serves to hear two versions of one sound equally loud.
     """
-    blocks = _exactly(path, SAMPLE_RATE * 2 // 5)
-    powers = [float(np.square(block, dtype=np.float64).mean(axis=1).sum()) for block in blocks]
+    powers = [float(np.square(block, dtype=np.float64).mean(axis=1).sum()) for block in _blocks(path)]
     loud = [power for power in powers if power > 1e-7]
     if not loud:
         return -math.inf
@@ -205,7 +199,9 @@ def _mel_of(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.round(depth * 255).astype(np.uint8)
 
 
-def _exactly(path: Path, samples: int) -> Iterator[npt.NDArray[np.float32]]:
+def _blocks(path: Path) -> Iterator[npt.NDArray[np.float32]]:
+    """The sound in blocks of 400 ms, the last one shorter."""
+    samples = SAMPLE_RATE * 2 // 5
     left: npt.NDArray[np.float32] | None = None
     for block in read_blocks(path):
         left = block if left is None else np.concatenate([left, block], axis=1)

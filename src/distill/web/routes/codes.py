@@ -221,13 +221,13 @@ def change(sheet: str, asked: Edit) -> Changes:
 @router.post("/codes/sheets/{sheet}/undo")
 def undo(sheet: str) -> Changes:
     """Takes the last step back; a swap in both sounds, if the other has not gone on since."""
-    return Changes(changes=[_change(*moved) for moved in sheets.undo(sheet)])
+    return Changes(changes=[_change(*moved) for moved in sheets.back_or_forth(sheet, "undo")])
 
 
 @router.post("/codes/sheets/{sheet}/redo")
 def redo(sheet: str) -> Changes:
     """Takes the last undo back."""
-    return Changes(changes=[_change(*moved) for moved in sheets.redo(sheet)])
+    return Changes(changes=[_change(*moved) for moved in sheets.back_or_forth(sheet, "redo")])
 
 
 def of_one_model(one: Sheet, other: Sheet) -> None:
