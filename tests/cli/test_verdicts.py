@@ -30,7 +30,7 @@ def test_generate_says_how_original_it_is(distill: Distill, tiny: Path) -> None:
 
 @pytest.fixture
 def nothing_is_original(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill.originality.judge.OriginalityJudge.percentile", lambda self, similarity: 99.9)
+    monkeypatch.setattr("distill.originality.reference.Reference.percentile", lambda self, similarity: 99.9)
 
 
 @pytest.mark.usefixtures("nothing_is_original")

@@ -103,8 +103,9 @@ def on_ray(address: str, device: str) -> Iterator[Engine]:
         ) from error
     _look_for(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what begins here would tell Ray's makers of its use
+    dashboard = False if address == "local" else None
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=_dashboard(address))
+        ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=dashboard)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         raise _no_cluster(address, str(error).partition("\n")[0] or type(error).__name__) from error
     try:
@@ -130,10 +131,6 @@ def _no_cluster(address: str, why: str) -> SettingError:
         f"No Ray cluster answers at {address}: {why}.",
         "Start one with: ray start --head (on the first machine), or use --ray local.",
     )
-
-
-def _dashboard(address: str) -> bool | None:
-    return False if address == "local" else None
 
 
 def _ended(task: Any, words: list[str]) -> Ended:

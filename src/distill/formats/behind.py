@@ -28,9 +28,9 @@ def begins_file(content: Content, at: int) -> str:
     return _found(content, at)[0] if at > 0 else ""
 
 
-def begin_of(content: Content, at: int) -> int:
-    """Where it begins, behind them."""
-    return _found(content, at)[1]
+def begin_of(content: Content) -> int:
+    """Where a file begins behind the tags and zeros before it."""
+    return _found(content, 0)[1]
 
 
 def _found(content: Content, at: int) -> tuple[str, int]:

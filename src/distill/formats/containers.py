@@ -151,7 +151,7 @@ def _joined(links: Links, kind: str, content: FileContent, at: int, other: str) 
     kinds = [kind]
     while other:
         rest = content[at:] if other in _READERS and len(content) - at <= _MOST_BEHIND else b""
-        begin = begin_of(rest, 0)
+        begin = begin_of(rest)
         one = _of_kind(rest, other, begin) if rest else AS_IT_IS
         following = begins_file(rest, one.end)
         following = "" if following == other in _JOIN_THEIR_OWN else following

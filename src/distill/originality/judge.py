@@ -87,10 +87,6 @@ class OriginalityJudge:
         )
         return Originality(seconds, tuple(self._longest(levels, found) for levels, found in runs.items()))
 
-    def percentile(self, similarity: float) -> float:
-        """Percentage of held-out seconds that are less similar to their nearest passage; NaN if there are none."""
-        return self.reference.percentile(similarity)
-
     def _copied(self, runs: Mapping[int, Sequence[SharedRun]], positions: int) -> list[SharedRun | None]:
         """The longest run over each position that is too long for chance and occurs in one recording only: ``[S]``.
 
@@ -135,7 +131,7 @@ class OriginalityJudge:
                 semitones=0.0,
                 stretch=1.0,
             )
-        percentile = self.percentile(similarity)
+        percentile = self.reference.percentile(similarity)
         if copied is not None:  # where its codes stand; another passage may look as much like it
             source = self._trained[copied.source]
             return Second(

@@ -162,11 +162,11 @@ def _drums(kick: str, snare: str, hat: str, bars: float, wide: bool = False) -> 
     return make
 
 
-def _pad(steps: tuple[int, ...], octave: int, bars: float, overtones: int, wide: bool) -> Make:
-    """A held chord of detuned voices under a filter that opens and closes once."""
+def _pad(steps: tuple[int, ...], octave: int, overtones: int, wide: bool) -> Make:
+    """Two bars of a held chord of detuned voices under a filter that opens and closes once."""
 
     def make(draw: Draw, rate: int) -> np.ndarray:
-        length = round(bars * _BAR * rate)
+        length = round(2 * _BAR * rate)
         time = np.arange(length) / rate
         opening = 1.5 + 0.7 * overtones * np.sin(np.pi * time / time[-1]) ** 2
         sound = np.zeros((2 if wide else 1, length))
@@ -215,10 +215,10 @@ _PIECES = (
     _Piece("drums/half", _drums("x.........x.....", "........x.......", "x.xx", 1), rate=44_100),
     _Piece("drums/open", _drums(_FOUR, "............x...", "x.o.", 1, wide=True)),
     _Piece("drums/bare", _drums("x..x..x...x.....", "....x..x....x...", ".", 1), file_format="ogg"),
-    _Piece("pads/dawn", _pad((0, 2, 4), 2, 2, 8, wide=True), bit_depth=32),
-    _Piece("pads/dusk", _pad((0, 3, 6), 1, 2, 10, wide=True), rate=44_100, bit_depth=16),
-    _Piece("pads/air", _pad((0, 4, 7), 3, 2, 5, wide=True), file_format="flac"),
-    _Piece("pads/drone", _pad((0, 5), 0, 2, 14, wide=False), file_format="ogg"),
+    _Piece("pads/dawn", _pad((0, 2, 4), 2, 8, wide=True), bit_depth=32),
+    _Piece("pads/dusk", _pad((0, 3, 6), 1, 10, wide=True), rate=44_100, bit_depth=16),
+    _Piece("pads/air", _pad((0, 4, 7), 3, 5, wide=True), file_format="flac"),
+    _Piece("pads/drone", _pad((0, 5), 0, 14, wide=False), file_format="ogg"),
     _Piece("bass/walk", _phrase(_bass, 0, "x..x..x.x...x.x.", 2), file_format="flac"),
     _Piece("bass/pulse", _phrase(_bass, 0, "x.x.x.xx", 1), bit_depth=16),
     _Piece("bass/long", _phrase(_bass, 0, "x.......", 2), bit_depth=32),

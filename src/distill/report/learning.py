@@ -21,8 +21,6 @@ from distill.training.metrics import (
     checked,
 )
 
-_STRIP_COLOUR = (20, 148, 136)
-
 _Epoch = TypeVar("_Epoch", VQEpochMetrics, PriorEpochMetrics)
 
 
@@ -187,7 +185,7 @@ def _level_row(title: str, counts: npt.NDArray[np.integer]) -> str:
         shares = used[used > 0] / total
         perplexity = f"{math.exp(-float((shares * np.log(shares)).sum())):.3g}"
         # The square root keeps rare entries visible.
-        image = data_url("image/png", strip_png(0.12 + 0.88 * np.sqrt(shares / shares[0]), _STRIP_COLOUR))
+        image = data_url("image/png", strip_png(0.12 + 0.88 * np.sqrt(shares / shares[0])))
         strip = (
             f'<img style="width:{utilisation * 100:.2f}%" src="{image}" '
             f'alt="Use of the codes of {text(title)}, most used first">'

@@ -16,6 +16,7 @@ _BANDS = 160
 _LOWEST_HZ = 30.0
 _HIGHEST_HZ = 20_000.0
 _RANGE_DB = 80.0
+_STRIP_COLOUR = (20, 148, 136)
 _SILENCE_POWER = 1e-10
 _FRAMES_AT_ONCE = 512
 
@@ -81,10 +82,10 @@ def picture_png(picture: MelPicture, loudest: float) -> bytes:
     return _png((matplotlib.colormaps["magma"](shades)[..., :3] * 255).round().astype(np.uint8))
 
 
-def strip_png(strength: npt.NDArray[np.float64], colour: tuple[int, int, int]) -> bytes:
-    """One row of pixels, [K] strengths 0 to 1 as the opacity of ``colour``; for light and dark alike."""
+def strip_png(strength: npt.NDArray[np.float64]) -> bytes:
+    """One row of pixels, [K] strengths 0 to 1 as the opacity of one colour; for light and dark alike."""
     pixels = np.zeros((1, strength.size, 4), dtype=np.uint8)
-    pixels[0, :, :3] = colour
+    pixels[0, :, :3] = _STRIP_COLOUR
     pixels[0, :, 3] = np.round(np.clip(strength, 0, 1) * 255)
     return _png(pixels)
 

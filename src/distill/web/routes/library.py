@@ -218,7 +218,8 @@ def gift(model: str) -> JobView:
         if time.time() - old.stat().st_mtime > _WAITS_S:
             old.unlink(missing_ok=True)
     words: list[str | Path] = ["models", "export", entry.path, "--with-recordings", "--out", _gifts(), "--json"]
-    return _job("gift", f"{entry.name} with its recordings", words)
+    title = f"{entry.name} with its recordings"
+    return view(jobs.start("gift", title, [words], lane="library", about={}))
 
 
 @router.get("/gifts/{job}", response_class=FileResponse, responses={200: {"content": {"application/octet-stream": {}}}})
@@ -269,10 +270,6 @@ def report(model: str, page: str) -> FileResponse:
 def _gifts() -> Path:
     """Where copies wait to be taken."""
     return home() / "gifts"
-
-
-def _job(kind: str, title: str, words: list[str | Path]) -> JobView:
-    return view(jobs.start(kind, title, [words], lane="library", about={}))
 
 
 def _listed(library: Library, model: str) -> ModelEntry:
