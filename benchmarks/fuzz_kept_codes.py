@@ -26,7 +26,7 @@ from distill.training.checkpoint import StateFile
 from distill.training.kept_codes import digest_of, keep_codes, kept_codes
 from distill.training.metrics import Notice, TrainingEvent
 from distill.training.prior_data import CodeViews, KeptCodes
-from distill.training.state_file import CODES_SUFFIX, SavedState
+from distill.training.state_file import KEPT_SUFFIX, SavedState
 from fuzz_model_file import SPOILERS, sizes_changed
 
 CONFIG = PriorConfig(codebook_size=32, num_quantizers=2, hidden_size=16, num_layers=1, num_heads=2, context=32)
@@ -52,7 +52,7 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
     seed, folder, keep = given
     torch.set_num_threads(1)
     file, codes = whole_file(Path(folder))
-    path = Path(folder) / f"prior{CODES_SUFFIX}"
+    path = Path(folder) / f"prior{KEPT_SUFFIX}"
     whole = path.read_bytes()
     spoilers = [spoil for spoil in SPOILERS if spoil is not sizes_changed]  # that is about models
 

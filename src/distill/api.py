@@ -14,10 +14,11 @@ from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import CodesFileError, SettingError
 from distill.files.names import claimed, new_model_path, new_run_folder
 from distill.formats.files import probe, read_blocks, samples_at_48k
+from distill.making.choice import Choice
 from distill.making.drawing import Sampling
 from distill.making.sampling import Generation
 from distill.making.sampling import generate as generate_pieces
-from distill.making.voices import Choice, VoiceSettings, voice_of
+from distill.making.voices import VoiceSettings, voice_of
 from distill.models.config import VQVAEConfig
 from distill.models.model_file import Model, load_model
 from distill.recordings.corpus import import_corpus

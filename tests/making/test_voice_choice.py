@@ -10,10 +10,11 @@ import torch
 
 from distill.errors import AudioFileError, SettingError
 from distill.making import voices
+from distill.making.choice import Choice
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import ROOM
 from distill.making.recordings import Found
-from distill.making.voices import Choice, CodecVoice, RecordingsVoice, VoiceSettings, voice_of
+from distill.making.voices import CodecVoice, RecordingsVoice, VoiceSettings, voice_of
 from distill.models import Model
 from distill.training import Notice
 

@@ -8,7 +8,8 @@ import pytest
 
 from distill.files.home import home
 from distill.library.records import RunRecord
-from distill.making.voices import Choice, VoiceSettings
+from distill.making.choice import Choice
+from distill.making.voices import VoiceSettings
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.recordings.corpus import import_corpus
 from distill.run_plan import RunPlan

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from distill.making.choice import Choice
 from distill.making.drawing import Sampling
 from distill.making.loops import loop_samples
 from distill.making.request import Request
-from distill.making.voices import Choice, VoiceSettings
+from distill.making.voices import VoiceSettings
 from distill.originality.dial import Dial
 from distill.web import places
 from distill.web.settings import as_asked

@@ -7,9 +7,9 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
-from distill.cli.outputs import AUDIO_OUT
 from distill.counted import counted
 from distill.durations import duration
+from distill.files.names import CODES_SUFFIX, SOUND_SUFFIXES, output_file
 from distill.files.regular import absolute
 
 
@@ -22,7 +22,6 @@ def encode(
 ) -> None:
     """Encode AUDIO as MODEL's codes."""
     from distill.evaluation import codec_files
-    from distill.files.names import CODES_SUFFIX, output_file
     from distill.models.model_file import load_model
     from distill.training.device import choose_device
 
@@ -52,12 +51,11 @@ def decode(
     """Decode CODES into audio with the MODEL that made them."""
     from distill.codes.codes_file import load_codes
     from distill.evaluation import codec_files
-    from distill.files.names import output_file
     from distill.models.model_file import load_model
     from distill.training.device import choose_device
 
     model = options.model_file(model)
-    with output_file(out, Path(f"{codes.stem}.wav"), codes, model, endings=AUDIO_OUT) as target:
+    with output_file(out, Path(f"{codes.stem}.wav"), codes, model, endings=SOUND_SUFFIXES) as target:
         options.check_bit_depth(context, target, bit_depth)
         loaded = load_model(model, choose_device(device))
         read = load_codes(codes, loaded.codes_fingerprint, loaded.codec)

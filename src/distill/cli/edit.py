@@ -8,7 +8,7 @@ import typer.core
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
-from distill.cli.outputs import AUDIO_OUT, refusing
+from distill.cli.outputs import refusing
 from distill.errors import SettingError
 from distill.files.regular import absolute
 from distill.making.operations import OPERATIONS, Operation, check
@@ -121,7 +121,7 @@ def _edited(
     """Does the operations one after the other, and writes the sound; gives the file, its codes, and what was done in words."""
     from distill.codes.codes_file import save_codes
     from distill.evaluation.codec_files import decode_file, read_sound
-    from distill.files.names import CODES_SUFFIX, output_file
+    from distill.files.names import CODES_SUFFIX, SOUND_SUFFIXES, output_file
     from distill.making.drawing import Sampling
     from distill.making.editing import Editing
     from distill.models.model_file import load_model
@@ -133,7 +133,7 @@ def _edited(
             Sampling(warmth)
     model = options.model_file(model)
     others = [Path(one.value) for one in operations if one.name in ("graft", "blend")]
-    endings = [CODES_SUFFIX, *AUDIO_OUT]
+    endings = [CODES_SUFFIX, *SOUND_SUFFIXES]
     with output_file(out, Path(f"{sound.stem}-edited{CODES_SUFFIX}"), sound, model, *others, endings=endings) as target:
         options.check_bit_depth(context, target, bit_depth)
         loaded = load_model(model, choose_device(device))

@@ -15,6 +15,7 @@ from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.files.regular import absolute
+from distill.making.choice import Choice
 
 if TYPE_CHECKING:
     from distill.making.drawing import Sampling
@@ -156,7 +157,7 @@ def generate(
     ] = options.AudioFormat.WAV,
     bit_depth: options.BitDepthOption = 24,
     out: Annotated[Path, typer.Option(help="Folder for the audio.", callback=a_folder)] = Path(),
-    voice: options.VoiceOption = options.Voice.AUTO,
+    voice: options.VoiceOption = Choice.AUTO,
     recordings: options.RecordingsOption = None,
     edl: options.EditListOption = False,
     device: options.DeviceOption = options.Device.AUTO,
@@ -169,7 +170,7 @@ def generate(
     from distill.formats.writing import check_output_format
     from distill.making.pieces import check_similarity, make
     from distill.making.sampling import check_count
-    from distill.making.voices import Choice, VoiceSettings
+    from distill.making.voices import VoiceSettings
     from distill.models.model_file import load_model
     from distill.settings import temperatures
     from distill.training.device import choose_device
@@ -197,7 +198,7 @@ def generate(
         pieces = make(
             loaded,
             out,
-            request.in_voice(VoiceSettings(Choice(voice), dial.longest_seconds, dial.join_factor, recordings, edl)),
+            request.in_voice(VoiceSettings(voice, dial.longest_seconds, dial.join_factor, recordings, edl)),
             secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
             count,
             max_similarity=dial.max_similarity if max_similarity is None else max_similarity,
@@ -245,7 +246,7 @@ def _refuse_idle(
     context: typer.Context,
     temperatures: float | tuple[float, ...],
     audio_format: options.AudioFormat,
-    voice: options.Voice,
+    voice: Choice,
     sets_dial: bool,
 ) -> None:
     """Refuses options that would do nothing beside others, before anything is loaded."""
@@ -253,7 +254,7 @@ def _refuse_idle(
         options.refuse_idle(context, "--temperature 0 always takes the likeliest code.", "top_k", "top_p")
     if audio_format in (options.AudioFormat.OGG, options.AudioFormat.MP3):
         options.refuse_idle(context, f"{audio_format} has no bit depth.", "bit_depth")
-    if voice is options.Voice.CODEC:
+    if voice is Choice.CODEC:
         options.refuse_idle(context, "The codec's voice needs no recordings.", "recordings")
         options.refuse_idle(
             context, "--edl lists the grains of your recordings, and the codec's voice has none.", "edl"

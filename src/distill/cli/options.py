@@ -17,6 +17,7 @@ from distill.cli.console import waiting
 from distill.cli.outputs import refusing
 from distill.errors import MissingPriorError, SettingError
 from distill.files.names import CODES_SUFFIX, command
+from distill.making.choice import Choice
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -34,20 +35,12 @@ class Device(StrEnum):
 
 
 class AudioFormat(StrEnum):
-    """What new audio can be written as."""
+    """What new audio can be written as (``formats.suffixes.AudioFormat``), in the form that typer takes."""
 
     WAV = "wav"
     FLAC = "flac"
     OGG = "ogg"
     MP3 = "mp3"
-
-
-class Voice(StrEnum):
-    """What makes codes sound."""
-
-    AUTO = "auto"
-    RECORDINGS = "recordings"
-    CODEC = "codec"
 
 
 class Wandb(StrEnum):
@@ -141,7 +134,7 @@ NameOption = Annotated[
 ]
 BitDepthOption = Annotated[int, typer.Option(help="16, 24, or 32 (float, WAV only).")]
 VoiceOption = Annotated[
-    Voice,
+    Choice,
     typer.Option(
         help="How codes become sound: by grains of your recordings, or by the codec; auto is the one measured to be nearer to "
         "the recordings."

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from distill.cli.console import place
 from distill.errors import DistillError, InputError, SettingError
-from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX
+from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, SOUND_SUFFIXES
 from distill.files.regular import is_folder
 
-AUDIO_OUT = (".wav", ".flac", ".ogg", ".mp3")
-"""What a sound can be written as."""
-_OF_FILES = frozenset({*AUDIO_OUT, ".aif", ".aiff", ".m4a", ".opus", CODES_SUFFIX, ".html", ".rpp", ".onnx", ".ts"})
+_OF_FILES = frozenset(
+    {*SOUND_SUFFIXES, ".aif", ".aiff", ".m4a", ".opus", CODES_SUFFIX, ".html", ".rpp", ".onnx", ".ts"}
+)
 
 
 def a_folder(given: Path | None) -> Path | None:
@@ -79,7 +79,7 @@ def new_sounds(out: Path) -> Callable[[], list[Path]]:
     """What gives the sounds in a folder that are not there yet."""
 
     def sounds() -> set[Path]:
-        return {path for ending in AUDIO_OUT for path in out.glob(f"*{ending}")}
+        return {path for ending in SOUND_SUFFIXES for path in out.glob(f"*{ending}")}
 
     before = sounds()
     return lambda: sorted(sounds() - before)

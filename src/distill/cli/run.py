@@ -13,6 +13,7 @@ from distill.cli.watched import watched
 from distill.durations import duration
 from distill.files.names import command
 from distill.files.regular import absolute
+from distill.making.choice import Choice
 
 if TYPE_CHECKING:
     from distill.run_plan import RunPlan, RunResult
@@ -37,7 +38,7 @@ def run(
     codebook_size: options.CodebookOption = None,
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
-    voice: options.VoiceOption = options.Voice.AUTO,
+    voice: options.VoiceOption = Choice.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
     devices: options.DevicesOption = 1,
@@ -49,7 +50,7 @@ def run(
     as_json: options.JsonOption = False,
 ) -> None:
     """Learn the sound of FOLDER and make new audio in it: codec, prior, audio and report in one go."""
-    from distill.making.voices import Choice, VoiceSettings
+    from distill.making.voices import VoiceSettings
 
     check_pieces(seconds, count)
     if out is None:
@@ -76,7 +77,7 @@ def run(
                     device=device,
                     precision=precision.value,
                     from_scratch=from_scratch,
-                    voice=VoiceSettings(Choice(voice)),
+                    voice=VoiceSettings(voice),
                 ),
                 options.watching(tensorboard, wandb),
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from distill.cli.console import console, good, levels_table, note, percent, visible, warn
 from distill.counted import counted
 from distill.durations import about
+from distill.files.home import PROGRESS
 from distill.models.health import named_levels
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from distill.training.metrics import PriorEpochMetrics, RefinementCompleteEvent, TrainingEvent, VQEpochMetrics
 
 
-PROGRESS = "DISTILL_PROGRESS"
-"""In the environment: a file in which another program, such as the dashboard, wants to read how far the work is."""
 _TOLD_EVERY_S = 0.25
 
 

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
+from distill.files.names import SOUND_SUFFIXES
 from distill.files.regular import is_file
 
 SIDECAR_FORMAT = "distill-grains"
 """What a JSON list of grains calls itself."""
 SIDECARS = frozenset({".json", ".rpp"})
-_SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 _LONGEST = 1 << 24
 
 
@@ -17,7 +17,7 @@ def sound_of_sidecar(path: Path) -> Path | None:
     if path.suffix.lower() not in SIDECARS or not is_file(path):
         return None
     named = [path.with_name(name) for name in (_named_in(path),) if name]
-    return next((sound for sound in [*named, *map(path.with_suffix, _SOUNDS)] if is_file(sound)), None)
+    return next((sound for sound in [*named, *map(path.with_suffix, SOUND_SUFFIXES)] if is_file(sound)), None)
 
 
 def _named_in(path: Path) -> str:

@@ -7,6 +7,9 @@ import platformdirs
 
 from distill.errors import SettingError
 
+PROGRESS = "DISTILL_PROGRESS"
+"""In the environment of a command: a file in which another program, such as the dashboard, wants to read how far it is."""
+
 
 def expanded(path: Path) -> Path:
     """The path with a ``~`` or ``~user`` at its beginning written out.

@@ -22,6 +22,8 @@ from distill.files.regular import absolute, digest_of_place, is_folder
 
 MODEL_SUFFIX = ".distill"
 CODES_SUFFIX = ".codes"
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+"""Of what Distill writes sound as."""
 _QUOTES = "'\"‘’“”"
 _LONGEST_STEM = 40
 _LONGEST_NAME = 100

@@ -1,5 +1,12 @@
 """The endings of file names, by what Distill does with the files."""
 
+from typing import Literal, TypeAlias
+
+AudioFormat: TypeAlias = Literal["wav", "flac", "ogg", "mp3"]
+"""What Distill writes sound as (``files.names.SOUND_SUFFIXES``)."""
+MEDIA: dict[AudioFormat, str] = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
+"""What browsers and servers call these."""
+
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".wave", ".bwf", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga"}
     | {".w64", ".caf", ".au", ".snd"}

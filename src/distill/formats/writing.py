@@ -15,9 +15,8 @@ from distill.errors import DistillError, OutputError, SettingError
 from distill.files.atomic import written_aside
 from distill.files.regular import is_folder, native
 from distill.formats.ogg_pages import page_with
+from distill.formats.suffixes import MEDIA
 from distill.formats.tags import normalised, tag_mp3, tag_wav
-
-VALID_FORMATS = ("wav", "flac", "ogg", "mp3")
 
 _SUBTYPES = {
     ("wav", 16): "PCM_16",
@@ -37,10 +36,8 @@ _WAV_LIMIT = 2**32 - 2**16  # bytes: a WAV header counts with 32 bits
 
 def check_output_format(format: str, bit_depth: int) -> None:  # noqa: A002
     """Raises SettingError for a format or a bit depth that cannot be written."""
-    if format not in VALID_FORMATS:
-        raise SettingError(
-            f"'{format}' is not a format that can be written.", f"Choose one of {', '.join(VALID_FORMATS)}."
-        )
+    if format not in MEDIA:
+        raise SettingError(f"'{format}' is not a format that can be written.", f"Choose one of {', '.join(MEDIA)}.")
     if (format, bit_depth) not in _SUBTYPES:
         depths = [depth for name, depth in _SUBTYPES if name == format]
         raise SettingError(

@@ -12,7 +12,7 @@ from typing import Literal
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, write_json, written_aside
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_folder, normalised, searchable
+from distill.files.names import MODEL_SUFFIX, SOUND_SUFFIXES, claimed, free_path, new_folder, normalised, searchable
 from distill.files.regular import absolute
 from distill.library.beside import companions
 from distill.library.catalogue import Library
@@ -23,7 +23,7 @@ from distill.library.records import GenerationRecord, ModelEntry
 _NOTE = "was.json"
 Kind = Literal["model", "piece"]
 KINDS: tuple[Kind, ...] = ("model", "piece")
-_SUFFIXES: dict[Kind, tuple[str, ...]] = {"model": (MODEL_SUFFIX,), "piece": (".wav", ".flac", ".ogg", ".mp3")}
+_SUFFIXES: dict[Kind, tuple[str, ...]] = {"model": (MODEL_SUFFIX,), "piece": SOUND_SUFFIXES}
 """Nothing else is ever put back: a trash that somebody prepared must not write a start-up file."""
 
 

@@ -13,10 +13,10 @@ from distill.files.regular import is_file, is_folder
 from distill.formats.files import file_digest
 from distill.library import GenerationRecord, Library
 from distill.library.trash import trashed
+from distill.making.choice import Choice
 from distill.making.drawing import Progress
 from distill.making.pieces import Piece, make_again
 from distill.making.request import Request
-from distill.making.voices import Choice
 from distill.models.header import read_header
 from distill.models.model_file import Model, load_model
 from distill.runs.piece_notes import sound_digest

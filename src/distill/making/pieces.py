@@ -14,6 +14,7 @@ from distill.files.names import reserving
 from distill.formats.files import file_digest, probe
 from distill.formats.writing import check_output_format, write_audio
 from distill.making import loops
+from distill.making.choice import Choice
 from distill.making.drawing import Progress
 from distill.making.given import read_prompt, read_recording
 from distill.making.infill import Infill, infill, next_to
@@ -23,7 +24,7 @@ from distill.making.request import Request
 from distill.making.sampling import Generation, Voice, check_count, check_request, generate
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
 from distill.making.tries import MOST_TRIES, Drawn, draw_until_fine
-from distill.making.voices import Choice, CodecVoice, RecordingsVoice, voice_of
+from distill.making.voices import CodecVoice, RecordingsVoice, voice_of
 from distill.models.model_file import Model
 from distill.originality.judge import OriginalityJudge
 from distill.originality.verdict import Originality, Verdict

@@ -8,8 +8,9 @@ from pydantic import TypeAdapter
 
 from distill.files.names import readable
 from distill.files.regular import absolute
+from distill.making.choice import Choice
 from distill.making.drawing import Sampling
-from distill.making.voices import Choice, VoiceSettings
+from distill.making.voices import VoiceSettings
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ The decoder renders everything, also what lies between the recordings. The recor
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.errors import AudioFileError, SettingError
+from distill.making.choice import Choice
 from distill.making.grains import JOIN_COST, Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, render
 from distill.making.recordings import Passage, find_recordings, without
@@ -29,14 +29,6 @@ _REMEMBERED = 64
 """Pieces whose grains are kept: judging, writing and showing one ask for them three times."""
 _MOST_KEPT_SECONDS = 60
 """How much sound the codec's voice keeps, 23 MB in stereo: a piece is judged, then written."""
-
-
-class Choice(StrEnum):
-    """What a person may ask for."""
-
-    AUTO = "auto"
-    RECORDINGS = "recordings"
-    CODEC = "codec"
 
 
 @dataclass(frozen=True)

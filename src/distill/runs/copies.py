@@ -15,7 +15,7 @@ from distill.files.names import new_run_folder, run_folders
 from distill.models.header import SECOND_RUN, Header, read_header
 from distill.runs.events import OLD_LOG, events_file, state_file
 from distill.runs.saved import BRANCHED_FROM, STATE_KINDS, RefinementRun, Stopped
-from distill.training.state_file import CODES_SUFFIX, read_values
+from distill.training.state_file import KEPT_SUFFIX, read_values
 
 S = TypeVar("S", Stopped, RefinementRun)
 
@@ -64,7 +64,7 @@ def on_its_own(stopped: S, model: Path, stage: str) -> S:
         return stopped
     own = new_run_folder(model.stem)
     events = events_file(folder, stage)
-    for path in (events if events.exists() else folder / OLD_LOG, folder / f"{stage}{CODES_SUFFIX}"):
+    for path in (events if events.exists() else folder / OLD_LOG, folder / f"{stage}{KEPT_SUFFIX}"):
         try:
             if path.exists():
                 shutil.copyfile(path, own / path.name)

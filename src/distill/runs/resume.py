@@ -26,7 +26,7 @@ from distill.runs.events import STAGES, state_file
 from distill.runs.saved import BRANCHED_FROM, STATE_KINDS, PlannedRefinement, RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look, records_of, where_is
 from distill.training.plan import CodecPlan, RefinementPlan, StageEnd
-from distill.training.state_file import CODES_SUFFIX, SavedState, load_state, read_values
+from distill.training.state_file import KEPT_SUFFIX, SavedState, load_state, read_values
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -195,7 +195,7 @@ def forget_finished(kept: int = FINISHED_KEPT) -> None:
             try:
                 if path.exists() and read_values(path, STATE_KINDS[stage]).get("finished"):
                     path.unlink(missing_ok=True)
-                    path.with_suffix(CODES_SUFFIX).unlink(missing_ok=True)
+                    path.with_suffix(KEPT_SUFFIX).unlink(missing_ok=True)
             except (StateFileError, OSError):  # not judged here: whoever resumes it will be told
                 continue
 

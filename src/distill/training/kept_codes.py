@@ -23,7 +23,7 @@ from distill.models.config import PriorConfig
 from distill.training.checkpoint import StateFile
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.prior_data import KeptCodes
-from distill.training.state_file import CODES_SUFFIX
+from distill.training.state_file import KEPT_SUFFIX
 
 _KEY = "distill-prior-codes"
 
@@ -85,7 +85,7 @@ def keep_codes(
             digest=digest,
         ).model_dump_json()
 
-    path = state_file.path.with_suffix(CODES_SUFFIX)
+    path = state_file.path.with_suffix(KEPT_SUFFIX)
     try:
         content = encode(tensors, _KEY, header)
         with written_aside(path) as temporary:
@@ -112,7 +112,7 @@ def kept_codes(
     """
     if state_file.path is None or state_file.resumed is None:
         return None
-    path = state_file.path.with_suffix(CODES_SUFFIX)
+    path = state_file.path.with_suffix(KEPT_SUFFIX)
     wanted = {**belongs_to, "set of codes": state_file.resumed.value("set of codes", str)}
     try:
         with open_regular(path) as file:

@@ -23,7 +23,7 @@ from distill.training.plan import Plan
 if TYPE_CHECKING:
     from torch import Tensor
 
-CODES_SUFFIX = ".codes"
+KEPT_SUFFIX = ".codes"
 """Beside the state of a prior lie the codes it learns from (``training/kept_codes.py``)."""
 
 _FORMAT = 2

@@ -36,8 +36,6 @@ from distill.files.home import home
 from distill.files.process import lives, process_of
 from distill.training import budget
 
-PROGRESS = "DISTILL_PROGRESS"
-"""In the environment of a command: the file in which it tells how far it is."""
 MOST_KEPT = 200
 """Jobs that are over; older ones are forgotten, but for those that hold the figures of a run."""
 _USUAL_SECONDS = 10.0

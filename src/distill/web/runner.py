@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from distill.files.atomic import write_json
+from distill.files.home import PROGRESS
 from distill.files.process import process_of
 from distill.web import jobs
 
@@ -36,7 +37,7 @@ def run(folder: Path) -> None:
 
 
 def _command(folder: Path, at: int, words: list[str]) -> int:
-    environment = {**os.environ, jobs.PROGRESS: str(folder / "progress.json"), "COLUMNS": "200"}
+    environment = {**os.environ, PROGRESS: str(folder / "progress.json"), "COLUMNS": "200"}
     with (folder / f"{at}.out").open("wb") as out, (folder / f"{at}.err").open("wb") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "distill", *words],

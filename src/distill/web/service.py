@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import about, duration
 from distill.errors import DistillError, LibraryError, ModelFileError, SettingError
+from distill.formats.suffixes import MEDIA, AudioFormat
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web.answers import Wrong
@@ -36,7 +37,7 @@ from distill.web.app import add_words
 from distill.web.frames import Message
 from distill.web.guard import Receive, Scope, Send
 from distill.web.pool import Pool, TooManyError
-from distill.web.service_words import MEDIA, MOST_OTHERS, AudioFormat, Editing, GenerateRequest, Served
+from distill.web.service_words import MOST_OTHERS, Editing, GenerateRequest, Served
 from distill.web.token import Gate
 from distill.web.worker import Worker
 

@@ -5,12 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from distill.errors import SettingError
+from distill.formats.suffixes import AudioFormat
 from distill.making.operations import Operation, check
 
 MOST_EDITS, MOST_OTHERS = 100, 8
 Text = Annotated[str, Field(min_length=1, max_length=40)]
-AudioFormat = Literal["wav", "flac", "ogg", "mp3"]
-MEDIA: dict[str, str] = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
 CodesFile = Annotated[str, Field(max_length=2_000_000, description="A .codes file, in base64.")]
 
 

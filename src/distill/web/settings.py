@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from distill.audio.rate import SAMPLE_RATE
+from distill.formats.suffixes import AudioFormat
 from distill.originality.dial import NAMED, Dial
 
 DIAL_STEPS = 20
@@ -34,7 +35,7 @@ class Settings(BaseModel):
     """A reference: the prompt that is gone on with, or the sound in which a passage is redrawn."""
     begin: float = Field(0.0, ge=0, le=86_400)
     end: float = Field(0.0, ge=0, le=86_400)
-    format: Literal["wav", "flac", "ogg", "mp3"] = "wav"
+    format: AudioFormat = "wav"
 
 
 def as_asked(request: Mapping[str, Any], seed: int, given: str = "") -> Settings:

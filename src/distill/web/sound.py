@@ -24,10 +24,11 @@ from distill.files.home import home
 from distill.files.regular import absolute, native
 from distill.files.remade import make_room, used_now
 from distill.formats.files import probe, read_blocks
+from distill.formats.suffixes import MEDIA
 from distill.formats.writing import write_audio
 from distill.report.sound import mel_picture
 
-PLAYABLE = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
+PLAYABLE = {f".{kind}": media for kind, media in MEDIA.items()}
 _PLAIN = {"PCM_16", "PCM_24", "PCM_U8"}
 COLUMNS = 800
 PICTURED_SECONDS = 120.0

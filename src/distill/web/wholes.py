@@ -19,12 +19,13 @@ from distill.errors import AudioFileError, DistillError, SettingError
 from distill.formats.files import probe, read_blocks
 from distill.formats.wav_header import form_of, wav_header
 from distill.formats.writing import write_audio
+from distill.making.choice import Choice
 from distill.making.drawing import Sampling
 from distill.making.editing import Editing
 from distill.making.operations import Operation
 from distill.making.sampling import Generation
 from distill.making.streaming import drawn, stream
-from distill.making.voices import Choice, RecordingsVoice, VoiceSettings, voice_of
+from distill.making.voices import RecordingsVoice, VoiceSettings, voice_of
 from distill.models.model_file import Model
 from distill.web.frames import Message
 

@@ -16,6 +16,7 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.codes import edit
 from distill.errors import SettingError
 from distill.files.names import stem_from
+from distill.formats.suffixes import AudioFormat
 from distill.models.config import SMALLEST_HOP
 from distill.web import places, sheets
 from distill.web.code_bytes import from_bytes, in_bytes, text_of
@@ -202,7 +203,7 @@ def reimagine(sheet: str, asked: Imagining, worker: WarmWorker) -> list[Proposal
 
 
 @router.get("/codes/sheets/{sheet}/file", responses=_FILE, response_class=FileResponse)
-def save(sheet: str, worker: WarmWorker, format: Literal["codes", "wav", "flac", "ogg", "mp3"] = "wav") -> FileResponse:  # noqa: A002
+def save(sheet: str, worker: WarmWorker, format: Literal["codes", AudioFormat] = "wav") -> FileResponse:  # noqa: A002
     """The whole sound as a file."""
     one = sheets.sheet(sheet)
     folder = Path(tempfile.mkdtemp(prefix="distill-"))

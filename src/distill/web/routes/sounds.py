@@ -4,7 +4,7 @@ import re
 import unicodedata
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
@@ -14,6 +14,7 @@ from distill.errors import AudioFileError, OutputError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.names import normalised, reserving, stem_from
 from distill.formats.files import probe
+from distill.formats.suffixes import AudioFormat
 from distill.web import places, sound
 
 router = APIRouter(tags=["sounds"])
@@ -74,7 +75,7 @@ def level(ref: Reference) -> Level:
 
 
 @router.get("/sound/download", responses=_AUDIO, response_class=FileResponse)
-def download(ref: Reference, format: Literal["wav", "flac", "ogg", "mp3"] = "wav") -> FileResponse:  # noqa: A002
+def download(ref: Reference, format: AudioFormat = "wav") -> FileResponse:  # noqa: A002
     """The sound as a file of this format; as it is where it has that already."""
     path = places.sound(ref)
     target = path
