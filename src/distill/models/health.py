@@ -72,5 +72,4 @@ def utilisation_warning(levels: tuple[LevelHealth, ...]) -> str:
 
 def named_levels(levels: Sequence[LevelHealth]) -> list[dict[str, Any]]:
     """The levels' health with what people call them."""
-    names = LEVEL_NAMES[len(levels)]
-    return [{"name": names[health.level], **dataclasses.asdict(health)} for health in levels]
+    return [{"name": LEVEL_NAMES[len(levels)][health.level], **dataclasses.asdict(health)} for health in levels]
