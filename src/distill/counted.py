@@ -1,6 +1,15 @@
-"""Numbers of things in words."""
+"""Numbers of things, and of bytes, in words."""
+
+import math
 
 
 def counted(number: int, one: str, many: str = "") -> str:
     """``1 recording``, ``12 recordings``; ``many`` where the plural is not ``one`` with an s."""
     return f"{number} {one if abs(number) == 1 else many or f'{one}s'}"
+
+
+def bytes_in_words(count: float) -> str:
+    """So many bytes: ``3 kB``, ``12.3 MB``, ``12.0 GB``."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{math.ceil(count / 1e3)} kB"

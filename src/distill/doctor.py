@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.distance import Magnitude
-from distill.counted import counted
+from distill.counted import bytes_in_words, counted
 from distill.durations import about
 from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
@@ -146,7 +146,7 @@ def available_devices() -> dict[str, str]:
     if torch.cuda.is_available():
         try:
             memory = torch.cuda.get_device_properties(0).total_memory
-            found["cuda"] = f"{torch.cuda.get_device_name(0)}, {_bytes(memory)}"
+            found["cuda"] = f"{torch.cuda.get_device_name(0)}, {bytes_in_words(memory)}"
         except RuntimeError as error:  # its self-test says the rest
             found["cuda"] = f"a GPU that does not say its name, {_failure(error)}"
     if torch.backends.mps.is_available():
@@ -169,7 +169,7 @@ def disk(little_room: int = LITTLE_ROOM) -> Iterator[Finding]:
     for name, place in (("own folder", _existing(home())), ("this folder", Path.cwd())):
         free = shutil.disk_usage(place).free
         fix = f"Free some space on the disk of {place}." if free < little_room else ""
-        yield Finding("Disk", name, f"{_bytes(free)} free ({place})", fix, free)
+        yield Finding("Disk", name, f"{bytes_in_words(free)} free ({place})", fix, free)
 
 
 def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[Finding]:
@@ -240,9 +240,9 @@ def data_folder() -> Iterator[Finding]:
     yield Finding(section, "place", f"{place}, can be written to")
     runs = run_folders()
     size = sum(_size(folder) for folder in runs)
-    yield Finding(section, "runs", f"{len(runs)}, {_bytes(size)}", number=size)
+    yield Finding(section, "runs", f"{len(runs)}, {bytes_in_words(size)}", number=size)
     cache = _size(place / "cache")
-    yield Finding(section, "decoded audio", f"{_bytes(cache)}, made again when needed", number=cache)
+    yield Finding(section, "decoded audio", f"{bytes_in_words(cache)}, made again when needed", number=cache)
 
 
 def library() -> Iterator[Finding]:
@@ -356,7 +356,3 @@ def _size(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             size += path.stat().st_size if path.is_file() else 0
     return size
-
-
-def _bytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -179,11 +179,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def size(count: int) -> str:
-    """``12.3 MB``"""
-    return f"{count / 1e6:.1f} MB"
-
-
 def moment(iso: str) -> str:
     """A moment in UTC as local time; text that is no moment is shown as it is."""
     from datetime import datetime

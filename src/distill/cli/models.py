@@ -17,13 +17,12 @@ from distill.cli.console import (
     note,
     place,
     print_json,
-    size,
     table,
     visible,
     warn,
 )
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
-from distill.counted import counted
+from distill.counted import bytes_in_words, counted
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.files.names import command
@@ -95,7 +94,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
             ("learned from", learned),
             ("codec distance", figure(entry.codec_distance, 2)),
             ("prior perplexity", figure(entry.perplexity, 1)),
-            ("size", size(entry.size)),
+            ("size", bytes_in_words(entry.size)),
             ("file", str(entry.path)),
         ]
     )
@@ -214,7 +213,7 @@ def export(
     if as_json:
         print_json({"model": absolute(target), "was": entry.path})
         return
-    good(f"A copy of {entry.name}, {size(entry.size)}")
+    good(f"A copy of {entry.name}, {bytes_in_words(entry.size)}")
     place("Model", target)
 
 
@@ -235,8 +234,8 @@ def _export_with_recordings(entry: "ModelEntry", out: Path, recordings: Path | N
         return
     many = counted(len(model.sounds), "recording")
     good(
-        f"A copy of {entry.name} with the sound of {many} ({duration(seconds)}), {size(target.stat().st_size)} instead of "
-        f"{size(entry.size)}"
+        f"A copy of {entry.name} with the sound of {many} ({duration(seconds)}), "
+        f"{bytes_in_words(target.stat().st_size)} instead of {bytes_in_words(entry.size)}"
     )
     warn("Whoever has this file has these recordings and can play them. Give it only to those who may have them.")
     place("Model", target)
@@ -330,7 +329,7 @@ def _print_models(entries: Sequence["ModelEntry"]) -> None:
             duration(entry.seconds),
             figure(entry.codec_distance, 2),
             figure(entry.perplexity, 1) if entry.has_prior else "–",
-            size(entry.size),
+            bytes_in_words(entry.size),
             where,
         )
         rows.append([Text(visible(cell), style="" if entry.is_there else "dim") for cell in cells])

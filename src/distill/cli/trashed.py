@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from distill.cli.console import good, listing, moment, note, place, print_json, size
-from distill.counted import counted
+from distill.cli.console import good, listing, moment, note, place, print_json
+from distill.counted import bytes_in_words, counted
 from distill.files.names import command
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def show_trash(items: "Sequence[Trashed]", kind: "Kind", as_json: bool) -> None:
     rows = []
     for item in items:
         was = "no longer known" if item.was is None else str(item.was)
-        rows.append((item.key, moment(item.deleted), size(item.size), was))
+        rows.append((item.key, moment(item.deleted), bytes_in_words(item.size), was))
     listing(("name", "deleted", "size", "was"), rows)
     place("Undo", command("distill", f"{kind}s", "restore", items[0].key))
 
@@ -38,7 +38,9 @@ def empty_trash(kind: "Kind", as_json: bool) -> None:
     if not gone:
         note("The trash was empty.")
         return
-    good(f"Emptied the trash: {counted(len(gone), kind)} gone for good, {size(sum(item.size for item in gone))}")
+    good(
+        f"Emptied the trash: {counted(len(gone), kind)} gone for good, {bytes_in_words(sum(item.size for item in gone))}"
+    )
 
 
 def show_deleted(items: "Sequence[tuple[str, str, Trashed | None]]", kind: "Kind") -> None:

@@ -3,6 +3,7 @@
 import itertools
 import re
 
+from distill.counted import bytes_in_words
 from distill.formats.content import Content, places_of
 from distill.formats.id3 import past_tags
 from distill.formats.kinds import HEAD, is_adts, kind_of_head
@@ -128,10 +129,6 @@ def boxes_end(content: Content) -> int:
 def unread_behind(kind: str, size: int) -> str:
     """What is said of another file that is not read."""
     return (
-        f"Behind its sound is another file ({_NAMES.get(kind, kind)}, {_size(size)}), which is not read; "
+        f"Behind its sound is another file ({_NAMES.get(kind, kind)}, {bytes_in_words(size)}), which is not read; "
         "save it as a file of its own to use it."
     )
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{max(1, round(count / 1e3))} kB"

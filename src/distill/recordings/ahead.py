@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.rate import SAMPLE_RATE
-from distill.counted import counted
+from distill.counted import bytes_in_words, counted
 from distill.durations import about
 from distill.errors import AudioFileError
 from distill.formats.files import AudioInfo, read_blocks
@@ -36,7 +36,7 @@ def first_reading(paths: Sequence[Path]) -> str:
     needed = sum(4 * SAMPLE_RATE * info.channels * info.seconds for info in new)
     place = cache_folder()
     free = shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
-    room = f"up to {_size(needed)} in {place}, where {_size(free)} are free"
+    room = f"up to {bytes_in_words(needed)} in {place}, where {bytes_in_words(free)} are free"
     pace = next((pace for info in new if (pace := _pace(info)) is not None), None)
     time_taken = "" if pace is None else f"about {about(seconds * pace)} (at the pace of their first half minute) and "
     words = (
@@ -47,10 +47,6 @@ def first_reading(paths: Sequence[Path]) -> str:
     if needed > free:
         words += " That may be too little, though silence takes no room: DISTILL_HOME can be a folder on a larger disk."
     return words
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.0f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
 
 
 def _unread(path: Path) -> AudioInfo | None:
