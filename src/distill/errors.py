@@ -86,3 +86,8 @@ class TrainingError(DistillError):
 
 class RankError(DistillError):
     """One of the processes that train together is gone, or never came."""
+
+
+def unforeseen(error: Exception, fix: str) -> DistillError:
+    """What nobody thought of, as an error with words; ``fix`` says what to do about it where it came up."""
+    return DistillError(f"Something went wrong that should not have ({type(error).__name__}: {error}).", fix)

@@ -35,7 +35,7 @@ from distill.cli import (
 )
 from distill.cli.console import complain, console, warn
 from distill.cli.interrupts import ending_in_order
-from distill.errors import DistillError, InputError, SettingError
+from distill.errors import DistillError, InputError, SettingError, unforeseen
 from distill.files.atomic import NO_ROOM, output_error
 from distill.files.leftovers import announced_folder, clear_held
 from distill.files.names import MODEL_SUFFIX, command
@@ -204,8 +204,8 @@ def _interrupted() -> NoReturn:
 
 
 def _unforeseen(error: Exception) -> DistillError:
-    return DistillError(
-        f"Something went wrong that should not have ({type(error).__name__}: {error}).",
+    return unforeseen(
+        error,
         "This is a fault in Distill or the machine. Run it again with --debug to see where; distill doctor checks the "
         "machine.",
     )

@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from distill.durations import duration
-from distill.errors import DistillError, InputError, LibraryError
+from distill.errors import DistillError, InputError, LibraryError, unforeseen
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
 from distill.web.page_words import for_page
@@ -179,5 +179,5 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 def _unforeseen(_: Request, error: Exception) -> JSONResponse:
-    what = f"Something went wrong that should not have ({type(error).__name__}: {error})."
-    return _told(500, what, "This is a fault in Distill or the machine; distill doctor checks the machine.")
+    told = unforeseen(error, "This is a fault in Distill or the machine; distill doctor checks the machine.")
+    return _told(500, told.what, told.fix)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from distill.codes import edit
 from distill.codes.codes_file import Codes, save_codes
-from distill.errors import CodesFileError, DistillError, SettingError
+from distill.errors import CodesFileError, DistillError, SettingError, unforeseen
 from distill.evaluation.codec_files import decode_file, read_sound
 from distill.files.names import CODES_SUFFIX
 from distill.formats.wav_header import form_of, wav_header
@@ -294,8 +294,8 @@ def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
             raise
         except Exception as error:  # noqa: BLE001 - the next question shall be answered all the same
             traceback.print_exc()
-            what = f"Something went wrong that should not have ({type(error).__name__}: {error})."
-            send(answers, {"kind": "DistillError", "what": what, "fix": "This is a fault in Distill. Try another way."})
+            told = unforeseen(error, "This is a fault in Distill. Try another way.")
+            send(answers, {"kind": type(told).__name__, "what": told.what, "fix": told.fix})
 
 
 def main() -> None:
