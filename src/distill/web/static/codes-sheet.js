@@ -16,7 +16,7 @@ export function encode(numbers) {
 
 const sheets = new Map();
 
-export class Sheet {
+class Sheet {
   constructor(told) {
     this.id = told.id;
     this.told = told;

@@ -16,7 +16,7 @@ let stopAll = () => {};
 let began = null;  // of the context's time, when the first column of what is playing sounds; null until it does
 const kept = new Map();
 /** How long it took from the last wish to hear something until it was given to the sound card, in ms. */
-export const waited = { ms: 0 };
+const waited = { ms: 0 };
 
 function audio() {
   if (!context) {

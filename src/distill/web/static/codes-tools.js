@@ -10,11 +10,11 @@ import { play } from "./codes-sound.js";
 const CONTEXT_S = 0.5;  // a proposal is heard with so much of what is around it
 
 /** A stretch with a little of what is around it, and with other codes in it. */
-export const hearThere = (sheet, { first, stop }, instead) => {
+const hearThere = (sheet, { first, stop }, instead) => {
   const around = Math.round(CONTEXT_S * sheet.rate);
   return play(sheet, Math.max(0, first - around), Math.min(sheet.columns, stop + around), { instead });
 };
-export const clipboard = { current: null };
+const clipboard = { current: null };
 
 /** The bar and the beat that begin at a column, four beats to a bar; empty between beats. */
 function beatAt(column, sheet, tempo) {
@@ -23,7 +23,7 @@ function beatAt(column, sheet, tempo) {
 }
 
 /** The selection in words. */
-export function inWords(sheet, selection, names, tempo) {
+function inWords(sheet, selection, names, tempo) {
   if (!selection) return "Nothing is selected. Click a cell to hear it, drag to select.";
   const { first, stop, levels } = selection, columns = stop - first;
   const on = levels.length === sheet.levels ? "all levels" : levels.map((level) => names[level]).join(", ");

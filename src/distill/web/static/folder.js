@@ -5,7 +5,7 @@ import { html, Action, count } from "./parts.js";
 import { address, attempt, forgetWrong, go, refresh, say, sayWrong } from "./store.js";
 
 /** A path that completes itself: arrow keys and Enter, or Tab, take what is offered. */
-export function FolderField({ onAdd }) {
+function FolderField({ onAdd }) {
   const [text, set] = useState("");
   const [offered, offer] = useState([]);
   const [at, move] = useState(-1);

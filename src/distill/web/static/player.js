@@ -49,7 +49,7 @@ function watch() {
 }
 
 /** The address at which a sound is heard. */
-export const soundUrl = (reference) => query("/api/sound/audio", { ref: reference });
+const soundUrl = (reference) => query("/api/sound/audio", { ref: reference });
 export const position = () => round?.position() ?? audio.currentTime;
 /** Of what is loaded, in seconds; 0 until it is known. */
 export const length = () => (Number.isFinite(audio.duration) ? audio.duration : 0);
@@ -104,9 +104,9 @@ export function toggle(reference, options = {}) {
   else play(reference, loaded === reference && audio.currentTime < (audio.duration || 0) - 0.05 ? options : { from: 0, ...options }).catch(sayWrong);
 }
 /** Goes on with what is loaded, or pauses it. */
-export const toggleLoaded = () => toggle(playing.get().reference, { ...heard, loop: playing.get().loop });
+const toggleLoaded = () => toggle(playing.get().reference, { ...heard, loop: playing.get().loop });
 /** To a place in what is loaded, in seconds. */
-export function seek(place) {
+function seek(place) {
   const { reference, isPlaying } = playing.get();
   const from = Math.min(length(), Math.max(0, place));
   if (isPlaying) play(reference, { ...heard, from }).catch(sayWrong);

@@ -1,7 +1,7 @@
 // The tab Train: minutes as the one knob, the runs there are, and one of them live.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { post, query } from "./api.js";
-import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, isFilled, percent, when, about } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Tick, clock, count, isFilled, percent, when, about } from "./parts.js";
 import { address, go, refresh, shared, usePolled, useRemembered, useShared } from "./store.js";
 import { Run, STAGES, STATES, isComposing, isStopping, unlist } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";

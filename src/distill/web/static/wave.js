@@ -20,7 +20,7 @@ function lookAt(reference, mel) {
 }
 
 /** How a sound looks, asked once the element is near the screen. */
-export function useLook(reference, mel, element) {
+function useLook(reference, mel, element) {
   const [found, set] = useState({ reference, look: null, wrong: null });
   useEffect(() => {
     let gone = false;
@@ -60,7 +60,7 @@ function useLeaving(reference) {
   useEffect(() => () => leave(last.current), []);
 }
 
-export function PlayButton({ reference, label, options, small }) {
+function PlayButton({ reference, label, options, small }) {
   const now = useShared(playing);
   useLeaving(reference);
   const on = now.reference === reference && now.isPlaying;
@@ -98,7 +98,7 @@ function describe(second, begins) {
 }
 
 /** A bar a second, from `begin` on; pressing one plays the passage that it is nearest to, and then itself. */
-export function Strip({ reference, label, verdicts, seconds, begin, end }) {
+function Strip({ reference, label, verdicts, seconds, begin, end }) {
   const [told, tell] = useState("");
   const [at, move] = useState(0);
   const [passage, setPassage] = useState("");
