@@ -109,7 +109,7 @@ def sweep(
         where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
         models = counted(len(tries), "model")
         note(f"{models}, {duration(60 * minutes)}{' each' if len(tries) > 1 else ''}, {where}.")
-        if there := sum(progress.is_finished(_model(one)) for one in tries):
+        if there := sum(progress.is_finished(_model_note(one)) for one in tries):
             note(f"{there} of them {'is' if there == 1 else 'are'} trained already, and kept.")
         runner = _Runner(absolute(folder), absolute(out), minutes, shared, engine, progress, goes_on=ray is None)
         with _naming_what_is_kept(out, tries, progress), claimed(out):
@@ -134,7 +134,7 @@ def _naming_what_is_kept(out: Path, tries: tuple[Variant, ...], progress: Progre
     try:
         yield
     except (KeyboardInterrupt, OutputError, OSError):
-        finished = [one for one in tries if progress.is_finished(_model(one))]
+        finished = [one for one in tries if progress.is_finished(_model_note(one))]
         for one in finished:
             place("Kept", out / f"{one.name}{MODEL_SUFFIX}")
         if len(finished) == len(tries):
@@ -189,7 +189,7 @@ class _Runner:
 
     def _one(self, variant: Variant) -> _Trained:
         model = self._out / f"{variant.name}{MODEL_SUFFIX}"
-        if self._progress.is_finished(_model(variant)) and model.is_file():
+        if self._progress.is_finished(_model_note(variant)) and model.is_file():
             return _Trained(variant, model, "")
         wrong = self._codec(variant) or self._prior(variant, model)
         if not wrong:
@@ -198,15 +198,15 @@ class _Runner:
 
     def _prior(self, variant: Variant, model: Path) -> str:
         """Trains a prior in its own copy of the codec; gives what went wrong."""
-        went_on = self._went_on("train-prior", model, _model(variant), self._prior_minutes)
+        went_on = self._went_on("train-prior", model, _model_note(variant), self._prior_minutes)
         if went_on is not None:
             return went_on
         codec = self._out / f"{variant.codec_name}{MODEL_SUFFIX}"
-        if model != codec and (wrong := self._new(_model(variant), model) or _copied(codec, model)):
+        if model != codec and (wrong := self._new(_model_note(variant), model) or _copied(codec, model)):
             return wrong
         minutes = f"{self._prior_minutes:g}"
         words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
-        return self._run([*words, *self._shared], _model(variant))[1]
+        return self._run([*words, *self._shared], _model_note(variant))[1]
 
     def _codec(self, variant: Variant) -> str:
         """Trains the codec, once for all variants that share it."""
@@ -218,7 +218,7 @@ class _Runner:
         return said[0]
 
     def _codec_now(self, variant: Variant) -> str:
-        codec, what = self._out / f"{variant.codec_name}{MODEL_SUFFIX}", _codec(variant)
+        codec, what = self._out / f"{variant.codec_name}{MODEL_SUFFIX}", _codec_note(variant)
         if self._progress.is_finished(what) and codec.is_file():
             return ""
         went_on = self._went_on("train", codec, what, self._codec_minutes)
@@ -313,19 +313,21 @@ def _copied(codec: Path, model: Path) -> str:
     return ""
 
 
-def _codec(variant: Variant) -> str:
+def _codec_note(variant: Variant) -> str:
     """What its codec is called in the note of how far the sweep is."""
     return f"codec {variant.codec_name}"
 
 
-def _model(variant: Variant) -> str:
+def _model_note(variant: Variant) -> str:
     """The same of the whole model."""
     return f"model {variant.name}"
 
 
 def _check_free(out: Path, tries: tuple[Variant, ...], progress: Progress) -> None:
     """Refuses a folder that holds a model of such a name that is not of this sweep: it is not replaced, nor compared."""
-    wanted = {name: what for one in tries for name, what in ((one.name, _model(one)), (one.codec_name, _codec(one)))}
+    wanted = {
+        name: what for one in tries for name, what in ((one.name, _model_note(one)), (one.codec_name, _codec_note(one)))
+    }
     for name, what in wanted.items():
         model = out / f"{name}{MODEL_SUFFIX}"
         if model.exists() and not progress.is_begun(what):

@@ -35,7 +35,7 @@ def learning_section(
     figures = [
         _codec_figure(codec, _trained_distances(seen)),
         _prior_figure(prior),
-        _perplexity_figure(prior, kept_epoch(seen), memorization_threshold, codebook_size),
+        _perplexity_figure(prior, kept_prior_epoch(seen), memorization_threshold, codebook_size),
     ]
     body = "".join(figure for figure in figures if figure)
     if not body:
@@ -83,7 +83,7 @@ def codebook_section(
     )
 
 
-def kept_epoch(events: Iterable[TrainingEvent]) -> PriorEpochMetrics | None:
+def kept_prior_epoch(events: Iterable[TrainingEvent]) -> PriorEpochMetrics | None:
     """The prior's epoch whose weights were kept, if any was validated; of earlier versions that of lowest perplexity."""
     seen = list(events)
     epochs = _last_of_each_epoch(event for event in seen if isinstance(event, PriorEpochMetrics))

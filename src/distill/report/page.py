@@ -11,7 +11,7 @@ from distill.counted import counted
 from distill.durations import duration
 from distill.files.atomic import written_aside
 from distill.report.contents import RunReport
-from distill.report.learning import codebook_section, kept_epoch, learning_section
+from distill.report.learning import codebook_section, kept_prior_epoch, learning_section
 from distill.report.listening import is_much, new_audio_section, reconstruction_section
 from distill.report.markup import Section, bit_rate, name, text, tiles
 from distill.report.tables import corpus_section, facts_section, settings_section
@@ -89,7 +89,7 @@ def _opening(report: RunReport) -> str:
     distances = [pair.mel_distance for pair in report.reconstructions if math.isfinite(pair.mel_distance)]
     if distances:
         numbers.append((f"{sum(distances) / len(distances):.2f}", "mel distance of the reconstructions below"))
-    last = kept_epoch(report.events)
+    last = kept_prior_epoch(report.events)
     if last is not None:
         numbers.append((f"{last.val_perplexity:.3g}", checked("perplexity", last.is_held_out)))
     if report.held_out:

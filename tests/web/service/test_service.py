@@ -283,11 +283,6 @@ def test_a_client_that_goes_away_holds_nobody_up(serving: Any, served: dict[str,
         assert time.monotonic() - began < 20
 
 
-def test_a_server_that_is_not_there(token: str) -> None:
-    with Client("http://127.0.0.1:9", token) as studio, pytest.raises(DistillError, match="cannot be reached"):
-        studio.models()
-
-
 def test_a_name_may_hold_what_means_something_in_an_address(
     serving: Any, served: dict[str, Path], token: str, tmp_path: Path
 ) -> None:
