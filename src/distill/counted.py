@@ -9,7 +9,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def bytes_in_words(count: float) -> str:
-    """So many bytes: ``3 kB``, ``12.3 MB``, ``12.0 GB``."""
+    """So many bytes: ``3 kB``, ``0.4 MB``, ``12.0 GB``."""
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{math.ceil(count / 1e3)} kB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{math.ceil(count / 1e3)} kB"
