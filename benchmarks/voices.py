@@ -6,6 +6,7 @@
     python benchmarks/voices.py MODEL FOLDER --minutes 10 --hours 1
     python benchmarks/voices.py MODEL FOLDER --held-out
     python benchmarks/voices.py MODEL FOLDER --rebuilt
+    python benchmarks/voices.py MODEL FOLDER --own
 
 Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``, *line* and *grain* those of ``audio/texture.py``,
 of all pieces beside all recordings; *Fréchet* is the distance there, and *floor* the same for as much audio drawn from the
@@ -15,10 +16,12 @@ autocorrelation of the onset envelope at the recordings' own period, the stronge
 99.9th percentile of steps from sample to sample within fades, over that of the recordings; over that of the rest of the same
 pieces. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if the recordings were so long. With
 ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by the figures of
-the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec.
+the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec. With ``--own`` that of passages of what
+was trained on, as they are and through the codec: what a prior that only quotes would reach.
 """
 
 import argparse
+import math
 import resource
 import time
 from collections.abc import Sequence
@@ -31,9 +34,10 @@ import torch
 
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import likeness_between
-from distill.audio.mixing import mono, mono_pair
+from distill.audio.mixing import in_channels, mono, mono_pair
 from distill.audio.texture import TextureScore, movement
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.making.borders import excerpt
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import Placed
@@ -82,6 +86,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
     parser.add_argument("--held-out", action="store_true", help="held-out recordings in both voices instead")
     parser.add_argument("--rebuilt", action="store_true", help="all recordings through the codec instead")
+    parser.add_argument("--own", action="store_true", help="passages of the recordings in place of new audio")
     asked = parser.parse_args()
     model = load_model(asked.model)
     if asked.any_level:
@@ -100,6 +105,8 @@ def main() -> None:
     cost = asked.join_cost or dial.join_factor * join_cost_of(model)
     if asked.minutes:
         measure_length(model, stretches, dial, asked.minutes, asked.hours)
+    elif asked.own:
+        compare_own(model, asked.folder, stretches, asked.lots, asked.count, asked.seconds)
     elif asked.held_out:
         compare_held_out(model, asked.folder, voice_of(model, stretches, dial, cost))
     elif asked.picture:
@@ -213,6 +220,35 @@ def compare_rebuilt(model: Model, folder: Path, seconds: float) -> None:
     floor = floor_of(reference, audio, count, seconds)
     distance = reference.nearness(made).frechet
     print(f"Fréchet distance {distance:.1f}, floor {floor:.1f}, over it {distance / floor:.2f}")
+
+
+def compare_own(
+    model: Model, folder: Path, stretches: Sequence[Stretch], lots: int, count: int, seconds: float
+) -> None:
+    """Passages of the recordings in place of new pieces; where a recording ends, another one follows, as in new audio."""
+    codec, positions = model.codec, math.ceil(seconds * RATE / model.codec.hop)
+    audio = excerpts(whole_recordings(import_corpus(folder, channels=codec.channels).recordings), codec.channels)
+    reference = Reference(audio, codec.frame_rate)
+    draw_from = np.random.default_rng(0)
+    often = np.array([max(1.0, len(stretch.codes) / positions) for stretch in stretches])
+    plain, coded = [], []
+    for _ in range(lots * count):
+        codes: list[torch.Tensor] = []
+        sounds: list[np.ndarray] = []
+        while (left := positions - sum(map(len, codes))) > 0:
+            stretch = stretches[draw_from.choice(len(stretches), p=often / often.sum())]
+            first = int(draw_from.integers(0, max(0, len(stretch.codes) - positions) + 1))
+            part = stretch.part(first, first + left, codec.hop)
+            sound = excerpt(part.audio, part.begin, part.begin + len(part.codes) * codec.hop)
+            sounds.append(in_channels(sound, codec.channels, "mean"))
+            codes.append(part.codes)
+        plain.append(np.concatenate(sounds, axis=1))
+        coded.append(np.concatenate(list(decode_chunks(codec, torch.cat(codes))), axis=1))
+    floor, floor_of_lot = (floor_of(reference, audio, many, seconds) for many in (lots * count, count))
+    print("| | Fréchet / floor | lot by lot |\n|---|---|---|")
+    for name, sounds in (("recordings", plain), ("through the codec", coded)):
+        by_lot = [reference.frechet(sounds[lot * count :][:count]) / floor_of_lot for lot in range(lots)]
+        print(f"| {name} | {reference.frechet(sounds) / floor:.2f} | {np.mean(by_lot):.2f} |")
 
 
 def floor_of(reference: Reference, audio: Sequence[np.ndarray], count: int, seconds: float) -> float:

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from distill.making.drawing import Sampling
+from distill.making.grains import Bank, Stretch
+from distill.making.infill import Infill
 from distill.making.loops import Loop
 from distill.making.sampling import Generation
 from distill.making.tries import MOST_TRIES, Drawn, draw_until_fine
+from distill.making.voices import RecordingsVoice
 from distill.models import CodePrior, Model, PriorConfig, Source, VQVAEConfig
 from distill.models.header import CorpusRecord, new_header
 from distill.originality.judge import OriginalityJudge
@@ -88,6 +91,37 @@ def judge(model: Model) -> OriginalityJudge:
 def heard(model: Model, codes: Tensor) -> tuple[Tensor, Iterator[np.ndarray]]:
     seconds = len(codes) * HOP / RATE
     return Generation(codes, seconds, 0, Sampling(), RATE).new_sound(model)
+
+
+@pytest.fixture(scope="module")
+def quoting(model: Model) -> RecordingsVoice:
+    """Grains of recordings of which the codec keeps only what is not hiss."""
+    entries = torch.stack([torch.arange(ENTRIES), torch.zeros(ENTRIES)], dim=1).float()
+    stretches = [
+        Stretch(source.name, hissing(model, source.codes), 0, source.codes, sha256=source.name)
+        for source in model.trained_on
+    ]
+    return RecordingsVoice(Bank(torch.stack([entries, entries.flip(1) / 4]), stretches, HOP), 1, RATE, 4.0)
+
+
+def hissing(model: Model, codes: Tensor) -> np.ndarray:
+    sound = model.codec.decode(codes[None])[0].numpy()
+    return (sound + 0.1 * np.random.default_rng(0).standard_normal(sound.shape)).astype(np.float32)
+
+
+def test_what_grains_quote_is_found_out_though_the_prior_drew_other_codes(
+    model: Model, judge: OriginalityJudge, quoting: RecordingsVoice
+) -> None:
+    """Guards against quotes called original: the recordings are known as the codec plays them, and grains do not sound so."""
+    codes = phrase(2)[47:188].clone()  # three seconds of take-2
+    codes[::9, 1] = (codes[::9, 1] + 5) % ENTRIES
+    samples = len(codes) * HOP
+    piece = Generation(codes, samples / RATE, 0, Sampling(), RATE, voice=quoting)
+    passage = Infill(np.zeros((1, samples), np.float32), codes, 0, 0, samples, 0, Sampling(), voice=quoting)
+    assert judge.judge(codes, piece.blocks(model)).share(Verdict.COPY) == 0  # neither code for code nor as it sounds
+    for take in (piece, Loop(piece, 0, samples, 0.0), passage):
+        seconds = judge.judge(*take.new_sound(model)).seconds
+        assert {(one.verdict, one.recording) for one in seconds} == {(Verdict.COPY, "take-2.wav")}
 
 
 def test_a_planted_passage_is_found_out(model: Model, judge: OriginalityJudge) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from distill.errors import SettingError
 from distill.making.drawing import Progress, Sampling, Steering, continue_codes
 from distill.making.level import LISTENED_SECONDS, at_level, rising
 from distill.making.openings import Openings
-from distill.making.sampling import Voice, check_count, rendered
+from distill.making.sampling import Voice, as_coded, check_count, rendered
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02
@@ -47,10 +47,12 @@ class Infill:
         yield self.audio(model)
 
     def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
-        """The passage alone: codes ``[S, Q]``, and the sound in one block, at the level of the recordings."""
+        """What is judged: the passage alone, codes ``[S, Q]`` and the sound in one block, at the level of the recordings."""
         hop = model.codec.hop
         first, stop = self.start // hop - self.first // hop, -(-self.stop // hop) - self.first // hop
-        return self.codes[first:stop], iter([self.audio(model)[:, self.start : self.stop] / np.float32(self.gain)])
+        codes, voice = as_coded(self.codes, self.voice)
+        sound = replace(self, codes=codes, voice=voice).audio(model)[:, self.start : self.stop]
+        return codes[first:stop], iter([sound / np.float32(self.gain)])
 
     def audio(self, model: Model) -> np.ndarray:
         """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""

@@ -6,7 +6,7 @@ drawn again (``tries.py``).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -57,9 +57,9 @@ class Loop:
         return self.piece.sampling
 
     def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
-        """Codes ``[S, Q]`` of the loop, from the position it begins in, and its sound in blocks."""
-        hop = model.codec.hop
-        return self.piece.codes[self.start // hop : -(-(self.start + self.samples) // hop)], self.blocks(model)
+        """What is judged: codes ``[S, Q]`` of the loop, from the position it begins in, and its sound in blocks."""
+        hop, coded = model.codec.hop, replace(self, piece=self.piece.as_coded())
+        return coded.piece.codes[self.start // hop : -(-(self.start + self.samples) // hop)], coded.blocks(model)
 
     def audio(self, model: Model) -> np.ndarray:
         """The loop, float32 ``[C, samples]``."""

@@ -28,10 +28,22 @@ class Voice(Protocol):
     def blocks(self, codes: Tensor) -> Iterator[np.ndarray]:
         """Codes ``[S, Q]`` as sound: float32 ``[C, n]`` a block, ``S · hop`` samples in all."""
 
+    def as_coded(self, codes: Tensor) -> "tuple[Tensor, Voice | None]":
+        """The codes ``[S, Q]`` of what is heard, and a voice that renders them as the codec does; None is the codec's own."""
+
 
 def rendered(model: Model, codes: Tensor, voice: Voice | None) -> Iterator[np.ndarray]:
     """Codes ``[S, Q]`` as sound, in a voice or in the codec's own."""
     return decode_chunks(model.codec, codes, model.device) if voice is None else voice.blocks(codes)
+
+
+def as_coded(codes: Tensor, voice: Voice | None) -> tuple[Tensor, Voice | None]:
+    """What codes ``[S, Q]`` sound like in a voice, as codes in the codec's voice.
+
+    The recordings that new audio is compared with are known as the codec plays them. A second of a recording itself may be
+    less like that than another recording's is through the codec, so grains would hide what they quote.
+    """
+    return (codes, None) if voice is None else voice.as_coded(codes)
 
 
 @dataclass(frozen=True)
@@ -75,9 +87,15 @@ class Generation:
         """The sound as one array, float32 ``[C, N]``."""
         return np.concatenate(list(self.blocks(model)), axis=1)
 
+    def as_coded(self) -> "Generation":
+        """The piece as it is compared with the recordings (:func:`as_coded`)."""
+        codes, voice = as_coded(self.codes, self.voice)
+        return replace(self, codes=codes, voice=voice)
+
     def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
-        """What the prior made, without what it was given: codes ``[S, Q]`` and the sound in blocks."""
-        return self.codes[self.lead :], replace(self, gain=1.0).blocks(model)
+        """What is judged: the piece :meth:`as_coded` without what it was given, codes ``[S, Q]`` and the sound in blocks."""
+        coded = replace(self.as_coded(), gain=1.0)
+        return coded.codes[self.lead :], coded.blocks(model)
 
 
 def positions_for(model: Model, seconds: float) -> int:

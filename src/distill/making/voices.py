@@ -72,6 +72,10 @@ class CodecVoice:
             self._kept[key] = len(codes), tuple(blocks)
         yield from self._kept[key][1]
 
+    def as_coded(self, codes: Tensor) -> "tuple[Tensor, CodecVoice]":
+        """The same codes ``[S, Q]``, in this voice."""
+        return codes, self
+
     def _make_room(self, positions: int) -> None:
         while self._kept and sum(kept for kept, _ in self._kept.values()) + positions > self._most:
             oldest = next(iter(self._kept))
@@ -103,6 +107,14 @@ class RecordingsVoice:
         """Every grain of the sound of codes ``[S, Q]``, as it is heard there."""
         rendered = render(self.bank.stretches, self.grains(codes), self.bank.hop, self._channels)
         return tuple(grain for _, grains in rendered for grain in grains)
+
+    def as_coded(self, codes: Tensor) -> tuple[Tensor, None]:
+        """The recordings' own codes ``[S, Q]`` at the places that are played for these, in the codec's voice."""
+        stretches = self.bank.stretches
+        played = [
+            stretches[one.stretch].codes[one.position : one.position + one.positions] for one in self.grains(codes)
+        ]
+        return torch.cat(played), None
 
     def grains(self, codes: Tensor) -> tuple[Grain, ...]:
         """The grains that render codes ``[S, Q]``."""
