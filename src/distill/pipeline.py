@@ -130,7 +130,7 @@ def train_codec_in_stages(
 
     Args:
         run_folder: the events and states of both go into it.
-        plan: of the first stage; the second has its seed, device and precision.
+        plan: of the first stage; the second has its seed, split rule, device and precision.
         second_stage: the end of the second one, in its share of the minutes; None to train in one stage.
         ends_at: by ``awake.seconds()``, when both are to be done: then the second stage has whatever the first one leaves.
     """
@@ -149,7 +149,14 @@ def train_codec_in_stages(
     if second_stage is None or (cancel_event is not None and cancel_event.is_set()):
         return model, None
     minutes = second_stage.minutes if ends_at is None else max((ends_at - awake.seconds()) / 60, 0.02)
-    second = RefinementPlan(second_stage.epochs, minutes, seed=plan.seed, device=plan.device, precision=plan.precision)
+    second = RefinementPlan(
+        second_stage.epochs,
+        minutes,
+        seed=plan.seed,
+        split_rule=plan.split_rule,
+        device=plan.device,
+        precision=plan.precision,
+    )
     refined = refine_codec(
         model_path, corpus, split, RefinementRun(run_folder, second), callback=callback, cancel_event=cancel_event
     )
