@@ -217,7 +217,7 @@ def add_prior(
     """Trains a prior on the codec in ``model_path`` and bundles both into the same file.
 
     A prior that the model already has, of the same corpus, is only replaced by one with a lower held-out perplexity, or by
-    its own continuation.
+    its own continuation, as which that of a copy of the model counts too.
 
     Args:
         split: the one the codec was trained with.
@@ -249,7 +249,7 @@ def add_prior(
         )
         record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
-        is_continued = resumed is not None and before.get("run") == after["run"]
+        is_continued = resumed is not None and before.get("run") in (after["run"], resumed.branched_from)
         if before and not is_continued:
             if reason := reason_to_keep_prior(model_path, before, after, is_stopped=cancel_event.is_set()):
                 record.tell(Notice(reason))

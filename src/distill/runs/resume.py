@@ -22,7 +22,7 @@ from distill.files.names import command, new_run_folder, run_folders
 from distill.files.regular import absolute
 from distill.models.header import UNMEASURED, read_header
 from distill.runs.copies import branch_of, is_same, on_its_own, run_of
-from distill.runs.saved import BRANCHED_FROM, PlannedRefinement, RefinementRun, Stopped, further
+from distill.runs.saved import PlannedRefinement, RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look, records_of, where_is
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state_file import CODES_SUFFIX, load_state, read_values
@@ -69,7 +69,7 @@ def stopped_codec(run: Path) -> Stopped | None:
             raise StateFileError(*where_is(model_path, "codec"))
         return dataclasses.replace(stopped, model_path=model_path)
     training = read_header(model_path).codec_training
-    if training.get("run") not in (found.name, stopped.state.value("about", dict).get(BRANCHED_FROM, found.name)):
+    if training.get("run") not in (found.name, stopped.branched_from):
         raise OutputError(f"{model_path} is another run's model.", "Move it away, then resume this one.")
     return dataclasses.replace(stopped, model_path=model_path, written_epochs=training["epochs_trained"])
 
