@@ -217,7 +217,7 @@ def add_prior(
     """Trains a prior on the codec in ``model_path`` and bundles both into the same file.
 
     A prior that the model already has, of the same corpus, is only replaced by one with a lower held-out perplexity, or by
-    its own continuation, as which that of a copy of the model counts too.
+    its own continuation; a copy goes on with that of the model it was copied from.
 
     Args:
         split: the one the codec was trained with.
