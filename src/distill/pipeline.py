@@ -267,6 +267,8 @@ def add_prior(
             cancel_event,
             trained["candidates"],
             closing,
+            before=model,
+            is_timed=plan.minutes is not None,
             is_cut_short=record.can_go_on,
         )
 
