@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,18 @@ def test_what_a_docstring_points_at_is_there(path: Path) -> None:
         file, rest = next(((file, rest) for file, rest in files if file.exists()), (path, parts))
         is_elsewhere = file == path and parts[0] in given
         assert is_elsewhere or not rest or ".".join(rest) in names_in(file), f"{name_of(path)}: {named}"
+
+
+def is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_docstring_stands_below_what_it_is_of(path: Path) -> None:
+    """Guards against a value that was put between another and its docstring, which then reads as the new one's."""
+    bodies = [getattr(node, "body", ()) for node in ast.walk(parsed(path))]
+    pairs = [pair for body in bodies if isinstance(body, list) for pair in pairwise(body)]
+    assert [second.lineno for first, second in pairs if is_text(first) and is_text(second)] == []
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)

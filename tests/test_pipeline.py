@@ -27,7 +27,7 @@ from distill.runs.resume import stopped_prior
 from distill.runs.saved import RefinementRun, Stopped
 from distill.training import Notice, TrainingEvent, awake, budget
 from distill.training.budget import Closing
-from distill.training.plan import Plan
+from distill.training.plan import Plan, StageEnd
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}
@@ -149,6 +149,24 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
     assert nearer == "recordings"
     assert any("learned from other recordings" in one for one in words)
     assert len(measured) == 1
+
+
+def test_a_second_stage_is_kept_from_what_the_first_one_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a run begun with an earlier rule of splitting, whose second stage later trained on what was held out."""
+    first, begun = pipeline.CodecPlan(epochs=1, seed=7, split_rule=1, device="cpu", precision="bf16"), []
+
+    def refine(_path: Path, _corpus: object, _split: object, stage: RefinementRun, **_: Any) -> SimpleNamespace:
+        begun.append(stage.plan)
+        return SimpleNamespace(model=None)
+
+    monkeypatch.setattr(pipeline, "train_codec", lambda *_, **__: None)
+    monkeypatch.setattr(pipeline, "refine_codec", refine)
+    nothing: Any = None
+    path, end = tmp_path / "m.distill", StageEnd(epochs=2, minutes=None)
+    pipeline.train_codec_in_stages(nothing, nothing, path, tmp_path, first, end)
+    (second,) = begun
+    shared = ("seed", "split_rule", "device", "precision")
+    assert [getattr(second, name) for name in shared] == [getattr(first, name) for name in shared]
 
 
 def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(

@@ -130,7 +130,7 @@ def train_codec_in_stages(
 
     Args:
         run_folder: the events and states of both go into it.
-        plan: of the first stage; the second has its seed, device and precision.
+        plan: of the first stage; the second has its seed, split rule, device and precision.
         second_stage: the end of the second one, in its share of the minutes; None to train in one stage.
         ends_at: by ``awake.seconds()``, when both are to be done: then the second stage has whatever the first one leaves.
     """
@@ -149,7 +149,14 @@ def train_codec_in_stages(
     if second_stage is None or (cancel_event is not None and cancel_event.is_set()):
         return model, None
     minutes = second_stage.minutes if ends_at is None else max((ends_at - awake.seconds()) / 60, 0.02)
-    second = RefinementPlan(second_stage.epochs, minutes, seed=plan.seed, device=plan.device, precision=plan.precision)
+    second = RefinementPlan(
+        second_stage.epochs,
+        minutes,
+        seed=plan.seed,
+        split_rule=plan.split_rule,
+        device=plan.device,
+        precision=plan.precision,
+    )
     refined = refine_codec(
         model_path, corpus, split, RefinementRun(run_folder, second), callback=callback, cancel_event=cancel_event
     )
@@ -210,7 +217,7 @@ def add_prior(
     """Trains a prior on the codec in ``model_path`` and bundles both into the same file.
 
     A prior that the model already has, of the same corpus, is only replaced by one with a lower held-out perplexity, or by
-    its own continuation.
+    its own continuation; a copy goes on with that of the model it was copied from.
 
     Args:
         split: the one the codec was trained with.
@@ -242,7 +249,7 @@ def add_prior(
         )
         record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
-        is_continued = resumed is not None and before.get("run") == after["run"]
+        is_continued = resumed is not None and before.get("run") in (after["run"], resumed.branched_from)
         if before and not is_continued:
             if reason := reason_to_keep_prior(model_path, before, after, is_stopped=cancel_event.is_set()):
                 record.tell(Notice(reason))
@@ -260,6 +267,8 @@ def add_prior(
             cancel_event,
             trained["candidates"],
             closing,
+            before=model,
+            is_timed=plan.minutes is not None,
             is_cut_short=record.can_go_on,
         )
 

@@ -55,11 +55,20 @@ def temperatures(text: str) -> float | tuple[float, ...]:
 
 
 def run_settings(
-    epochs: int | None, minutes: float | None, device: str, default_minutes: float, precision: "Precision"
+    epochs: int | None,
+    minutes: float | None,
+    device: str,
+    default_minutes: float,
+    precision: "Precision",
+    *,
+    is_settled: bool = False,
 ) -> Settings:
     """How long a run lasts, where it computes, and how precisely; checks all three.
 
     Without epochs or minutes it takes the default minutes.
+
+    Args:
+        is_settled: whether the precision is that of a training that goes on, and cannot be chosen any more.
 
     Raises:
         SettingError: as :func:`check_length`.
@@ -74,7 +83,7 @@ def run_settings(
     if minutes is not None:
         rows["minutes"] = (f"{minutes:g}", "set")
     place = choose_device(device)
-    bits = precision_on(place.type, precision)
+    bits = precision_on(place.type, precision, is_settled=is_settled)
     return rows | {
         "device": (str(place), "auto" if device == "auto" else "set"),
         "precision": (bits, "auto" if precision == "auto" else "set"),
@@ -89,7 +98,7 @@ def resumed_settings(
     Raises:
         SettingError, DeviceError: as :func:`run_settings`.
     """
-    rows = run_settings(epochs, minutes, device, 0.0, precision)
+    rows = run_settings(epochs, minutes, device, 0.0, precision, is_settled=True)
     if epochs is None and minutes is None:
         rows = {**rows, "minutes": ("what is left of the plan", "auto")}
     return {"resumed": (f"at step {step}", "set"), **rows}

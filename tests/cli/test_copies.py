@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from distill.files.names import run_folders
-from distill.models import load_model
-from distill.models.header import SECOND_RUN
+from distill.models import load_model, save_model
+from distill.models.header import SECOND_RUN, UNMEASURED
 from distill.training.metrics import PriorStepMetrics, RefinementStepMetrics, TrainingEvent, VQStepMetrics
 
 Distill = Callable[..., Any]
@@ -97,3 +97,33 @@ def test_a_copy_that_is_stopped_goes_on_with_its_own(
     assert answer.json[epochs] == 4, answer.err
     assert len(run_folders()) == runs
     assert distill(*words, "--resume", one, "--epochs", 1, "--json").json[epochs] == 2
+
+
+@pytest.mark.parametrize("is_measured", [True, False])
+def test_a_copy_s_prior_that_goes_on_is_kept_as_its_own(
+    distill: Distill,
+    original: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_measured: bool,
+) -> None:
+    """Guards against a copy whose prior went on in a run of its own, and was judged as a stranger's: what it had learned was
+    thrown away, as it was not better, and what was still to be measured could never be."""
+    one = load_model(original("prior"))
+    training = {**(one.header.prior_training or {}), "best_perplexity": 1.0, **({} if is_measured else {UNMEASURED: 1})}
+    copy = save_model(tmp_path / "copy.distill", one.with_header(prior_training=training))
+    measured: list[str] = []
+
+    def strength(*_: object) -> float:
+        measured.append("beat")
+        return 1.5
+
+    monkeypatch.setattr("distill.making.strength.measured_strength", strength)
+    monkeypatch.setattr("distill.making.nearness.compared", lambda *_, **__: measured.append("voices"))
+    further = ("--epochs", 1) if is_measured else ()
+    answer = distill("train-prior", "--resume", copy, *further, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["epochs_trained"] == (2 if is_measured else 1)
+    assert answer.json["run"] == run_folders()[0].name, "it has a run of its own"
+    assert measured == ([] if is_measured else ["beat", "voices"])
+    assert UNMEASURED not in answer.json

@@ -1,7 +1,9 @@
 """The last seconds of a prior's training: the weights that sound nearest are used, and what was found is said."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,11 +18,13 @@ from distill.making.balance import Balance
 from distill.making.lean import Leaning
 from distill.making.nearness import FEWEST_WINDOWS, Compared, Nearness, Reference, noted
 from distill.making.tolls import Tolls
+from distill.models.header import BEAT_STRENGTH
 from distill.models.model_file import Model, Source, load_model
 from distill.recordings.corpus import Corpus
-from distill.training.budget import Closing
+from distill.training.budget import Closing, leaves_time_to_close
 from distill.training.candidates import Candidate
 from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
+from distill.training.plan import PriorPlan
 
 DISTANCES = {1.0: 5.0, 2.0: 3.0, 3.0: 4.0}
 """Of new audio, by what all weights are."""
@@ -154,6 +158,65 @@ def test_after_a_second_stage_only_what_the_decoder_decides_is_measured(
     )
     undone = remeasured_and_saved(before, tmp_path / "m.distill", corpus, told.append, lambda: True)[1]
     assert not undone
+
+
+@pytest.fixture
+def close(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Model, list[str]]]:
+    """``close(before, sources, minutes)``: that model after its prior has gone on without time to measure, and what is told."""
+
+    def closed(before: Model, sources: tuple[Source, ...], minutes: float | None) -> tuple[Model, list[str]]:
+        codec, told = before.codec.config, []
+
+        class Record:
+            can_go_on = False
+
+            def tell(self, event: TrainingEvent) -> None:
+                assert isinstance(event, Notice)
+                told.append(event.text)
+
+        monkeypatch.setattr(closing, "learn_bands", lambda *_: [[0.0] * 24] * (codec.vector_size + 1))
+        monkeypatch.setattr(closing, "learn_loudness", lambda *_: (0.0, 1.0, 2.0))
+        ends, plan = leaves_time_to_close(PriorPlan(epochs=500) if minutes is None else PriorPlan(minutes=minutes))
+        given: Any = (tmp_path / "m.distill", [], Record(), Event(), [], ends)
+        now = dataclasses.replace(before, sources=sources)
+        closing.closed_and_saved(now, *given, before=before, is_timed=plan.minutes is not None, is_cut_short=False)
+        return load_model(tmp_path / "m.distill"), told
+
+    return closed
+
+
+SOURCE = Source("a.wav", 0.0, False, torch.zeros(3, 4, dtype=torch.int64), sha256="a" * 64)
+
+
+@pytest.mark.parametrize(("minutes", "why"), [(None, "by epochs"), (0.5, "for a minute or more")])
+def test_why_nothing_was_measured_is_said(minutes: float | None, why: str, small_model: Model, close: Any) -> None:
+    """Guards against "only priors that train for a minute or more have time for that", of one that trains for hours."""
+    found, told = close(small_model, (SOURCE,), minutes)
+    assert found.header.nearer_voice == "recordings"
+    assert not found.header.is_voice_measured
+    (words,) = told
+    assert "The two voices were not compared" in words
+    assert [one for one in ("by epochs", "for a minute or more") if one in words] == [why]
+
+
+@pytest.mark.parametrize("minutes", [None, 0.5])
+def test_what_was_measured_is_not_lost_without_a_word(minutes: float | None, small_model: Model, close: Any) -> None:
+    """Guards against a prior that goes on for a moment, whose beat, balance, level and tolls were gone and nothing was said."""
+    voices = {"nearer": "codec", "join_cost": 4.0}
+    before = dataclasses.replace(small_model, sources=(dataclasses.replace(SOURCE, tolls=(0.5, 1.0)),)).with_header(
+        beat_strength=0.5, loudness_lean=0.02, balance=(0.1,) * 32, voices=voices
+    )
+    found, told = close(before, (SOURCE,), minutes)
+    assert (found.header.beat_strength, found.header.loudness_lean, found.header.balance) == (BEAT_STRENGTH, 0.0, ())
+    assert ([one.tolls for one in found.trained_on], found.header.voices) == ([(0.5, 1.0)], voices)
+    gone, kept = told
+    assert all(word in gone for word in ("beat", "evenly", "loud", "not measured again"))
+    assert "Which voice is nearer" in kept
+    assert "earlier weights" in kept
+
+    found, told = close(before, (dataclasses.replace(SOURCE, sha256="b" * 64),), minutes)
+    assert ([one.tolls for one in found.trained_on], found.header.is_voice_measured) == ([()], False)
+    assert "The two voices were not compared" in told[-1], "they were, but with other recordings"
 
 
 def test_a_short_training_leaves_out_what_evens_new_audio(

@@ -16,6 +16,7 @@ from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import codec_fingerprint, codes_fingerprint
 from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import whole_recordings
+from distill.training import adversarial_start
 from distill.training.adversarial import RefinementResult, refine_decoder, train_step
 from distill.training.adversarial_networks import Networks
 from distill.training.checkpoint import StateFile
@@ -159,17 +160,21 @@ def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
 
 
 def test_a_state_of_another_model_or_folder_is_refused(
-    refine: Any, corpus: Corpus, tmp_path: Path, save: Any, noise: Any
+    refine: Any, corpus: Corpus, tmp_path: Path, save: Any, noise: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Guards, too, against other ranks that are told to take part in what is refused."""
     refine(make_codec())
     state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
     other = make_codec()
     other.quantizer.set_codebooks(torch.zeros(4, 16, 4))
-    with pytest.raises(StateFileError, match="another codec"):
-        refine(other, resumed=state)
     save(tmp_path / "elsewhere" / "b.wav", noise(1.0, seed=5))
-    with pytest.raises(StateFileError, match="another folder"):
-        refine_decoder(make_codec(), import_corpus(tmp_path / "elsewhere"), PLAN, state_file=StateFile(None, state))
+    elsewhere = import_corpus(tmp_path / "elsewhere")
+    with monkeypatch.context() as alone:
+        alone.setattr(adversarial_start, "order_refinement", lambda *_: pytest.fail("it has begun"))
+        with pytest.raises(StateFileError, match="another codec"):
+            refine(other, resumed=state)
+        with pytest.raises(StateFileError, match="another folder"):
+            refine_decoder(make_codec(), elsewhere, PLAN, state_file=StateFile(None, state))
     with pytest.raises(StateFileError, match="does not fit"):
         refine(make_codec(), resumed=dataclasses.replace(state, parts={**state.parts, "discriminator": {}}))
 

@@ -45,6 +45,13 @@ def test_the_gap(train: list[float], held_out: list[float], rings: bool) -> None
     assert said == rings == bool(words)
 
 
+@pytest.mark.parametrize(("found", "rings"), [(1.9, True), (2.0, False), (math.nan, False), (math.inf, False)])
+def test_a_prior_is_said_to_recite_below_a_perplexity_alone(found: float, rings: bool) -> None:
+    """Guards against a perplexity that is not known, of which it was said that the prior recites."""
+    said, words = check_memorization(found, 256, 12)
+    assert said == rings == bool(words)
+
+
 def test_the_gap_is_told_with_both_curves() -> None:
     _, words = check_gap([4.0, 3.0, 1.0], [4.0, 3.5, 3.75])
     for figure in ("3.00 to 1.00", "3.50 to 3.75", "epoch 2"):

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import torch
 
 from distill.audio.distance import WINDOWS
 from distill.errors import SettingError, StateFileError
@@ -38,6 +39,18 @@ def test_what_cannot_be_followed_is_refused(kind: type[Plan], changes: dict[str,
     (name,) = changes
     with pytest.raises(SettingError, match=f"{name.replace('_', ' ')} .*{range_}"):
         kind(**changes)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1, 2**40, 2**63 - 1])
+def test_every_seed_that_a_plan_takes_can_be_drawn_with(seed: int) -> None:
+    """Guards against a seed that overflows in the first epoch, when all recordings are encoded; those that did not stay."""
+    plan = PriorPlan(seed=seed)
+    drawn = [plan.seed_of(3), plan.seed_of(3, 0, 4), plan.seed_of(3, 1, 4)]
+    for one in drawn:
+        torch.Generator().manual_seed(one)
+    assert len(set(drawn)) == len(drawn)
+    if seed <= 2**40:
+        assert drawn == [seed * 1_000_003 + 3, 4 * (seed * 1_000_003 + 3), 4 * (seed * 1_000_003 + 3) + 1]
 
 
 @pytest.mark.parametrize("values", [{"batch": 3}, {"epochs": "three"}])

@@ -12,6 +12,7 @@ import small_distill
 from distill.errors import DeviceError
 from distill.models import ConvVQVAE, PriorConfig
 from distill.recordings.corpus import import_corpus
+from distill.settings import resumed_settings, run_settings
 from distill.training import device, train_prior, train_vqvae
 from distill.training.adversarial import refine_decoder
 from distill.training.loop_state import gradients
@@ -90,6 +91,24 @@ def test_half_precision_trains_as_32_bits_do(
 def test_16_bits_on_a_device_that_has_bf16_alone() -> None:
     with pytest.raises(DeviceError, match="'cpu' does not train in 16; of half precision it has bf16"):
         device.make_fabric("cpu", "16")
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "where"),
+    [("mps", "bf16", "--device cpu"), ("mps", "16", "--device cuda"), ("cpu", "16", "--device cuda")],
+)
+def test_what_goes_on_elsewhere_is_told_where_it_can(
+    kind: str, precision: Any, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against the advice to give --precision, which --resume refuses."""
+    monkeypatch.setattr(device, "choose_device", lambda *_: torch.device(kind))
+    with pytest.raises(DeviceError) as begun:
+        run_settings(None, 1.0, "auto", 1.0, precision)
+    assert "--precision" in begun.value.fix
+    with pytest.raises(DeviceError) as resumed:
+        resumed_settings(3, None, 1.0, "auto", precision)
+    assert where in resumed.value.fix
+    assert "--precision" not in resumed.value.fix
 
 
 def test_a_gradient_that_overflows_is_left_out_and_halves_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:

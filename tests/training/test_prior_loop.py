@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from distill.errors import SettingError, TrainingError
+from distill.errors import CorpusError, SettingError, TrainingError
 from distill.models import CodePrior, PriorConfig, load_model
 from distill.models.model_file import codec_fingerprint
 from distill.training import (
@@ -139,6 +139,13 @@ def test_a_held_out_loss_that_is_never_finite_again_ends_with_the_best_weights(
 def test_other_codebooks_are_refused(model_path: Path, small_corpus: Path) -> None:
     with pytest.raises(SettingError, match="64 codes"):
         train_prior(model_path, small_corpus, PriorConfig(codebook_size=64, num_quantizers=4), plan=PLAN)
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (3, 1)])
+def test_nothing_to_validate_on_is_refused_in_words(shape: tuple[int, int]) -> None:
+    """Guards against a loss of 0/0, for which training went back to a good state again and again."""
+    with pytest.raises(CorpusError, match="nothing held out"):
+        validate_prior_epoch(CodePrior(CONFIG), torch.zeros(shape, dtype=torch.int64))
 
 
 def test_a_loss_that_is_not_finite_never_reaches_the_optimizer() -> None:

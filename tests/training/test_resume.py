@@ -264,6 +264,23 @@ def test_a_state_of_something_else_is_refused(train: Loop, small_corpus: Path, t
         train(resumed=dataclasses.replace(state, values={**state.values, "schedule": None}))
 
 
+def test_other_recordings_are_refused_before_anything_is_spent(
+    train: Loop, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a prior that says it will learn the changed folder, encodes all of it, and then refuses; and against other
+    ranks that are told to take part in what is refused."""
+    train(**stop_at(3, []))
+    state, other = load_state(tmp_path / "state", train.kind), tmp_path / "other"
+    shutil.copytree(small_corpus, other)
+    (other / "take-0.wav").unlink()
+    events: list[TrainingEvent] = []
+    for spends in ("codec_start.order_codec", "prior_start.encoded"):
+        monkeypatch.setattr(f"distill.training.{spends}", lambda *_: pytest.fail("it has begun"))
+    with pytest.raises(StateFileError, match="another folder of recordings"):
+        train(other, resumed=state, callback=events.append)
+    assert not any("will learn the new folder" in event.text for event in events if isinstance(event, Notice))
+
+
 def test_other_codes_are_refused(small_corpus: Path, tmp_path: Path) -> None:
     """Guards against a prior that goes on with codes that mean, or are, something else."""
     train = train_of("prior", small_corpus, tmp_path)

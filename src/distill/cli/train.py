@@ -257,7 +257,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
         plan, folder = planned.plan, folder or planned.recordings(first)
         corpus = training.read(folder, model.codec.channels)
         if planned.state is None:
-            settings_table(run_settings(plan.epochs, plan.minutes, device, 0.0, plan.precision))
+            settings_table(run_settings(plan.epochs, plan.minutes, device, 0.0, plan.precision, is_settled=True))
         else:
             step = planned.state.value("schedule.step", int)
             settings_table(resumed_settings(step, epochs, minutes, device, plan.precision))

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from distill.making import nearness, strength
 from distill.making.balance import measured_balance
@@ -24,7 +25,9 @@ from distill.runs.journal import Recorded
 from distill.training.budget import WHOLE_CLOSING, Closing
 from distill.training.candidates import Candidate
 from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
-from distill.training.notices import ignore
+
+_NOT_MEASURED: dict[str, Any] = {"beat_strength": BEAT_STRENGTH, "loudness_lean": 0.0, "balance": ()}
+"""What is measured of a prior's weights, as it is in the header until then."""
 
 
 def _with_bands(model: Model, passages: Sequence[Passage]) -> Model:
@@ -35,14 +38,19 @@ def _with_bands(model: Model, passages: Sequence[Passage]) -> Model:
     bands = learn_bands(model.codec, passages, model.trained_on)
     heard_before = round(HEARD_SECONDS * model.codec.frame_rate)
     loudness = learn_loudness(model.codec, bands, model.trained_on)
-    return model.with_header(
-        bands=bands,
-        beat_strength=BEAT_STRENGTH,
-        heard_before=heard_before,
-        loudness=loudness,
-        loudness_lean=0.0,
-        balance=(),
-    )
+    return model.with_header(bands=bands, heard_before=heard_before, loudness=loudness, **_NOT_MEASURED)
+
+
+def _with_earlier_voices(model: Model, before: Model) -> Model:
+    """The model with what its grains cost before, which belongs to the figures of the voices; of other recordings neither
+    holds."""
+
+    def stretches(one: Model) -> list[tuple[str, float, int]]:
+        return [(source.sha256, source.start_seconds, len(source.codes)) for source in one.trained_on]
+
+    if stretches(model) != stretches(before):
+        return model.with_header(voices={})
+    return with_tolls(model, [source.tolls for source in before.trained_on])
 
 
 def _marked_unmeasured(model: Model) -> Model:
@@ -51,20 +59,40 @@ def _marked_unmeasured(model: Model) -> Model:
     return model.with_header(prior_training=training)
 
 
-def _with_assumed_voice(model: Model, tell: MetricsCallback = ignore) -> Model:
-    """The model whose new audio is in the recordings' voice, which is told; unless both voices were compared before.
+def _with_assumed_voice(model: Model) -> Model:
+    """The model whose new audio is in the recordings' voice, unless both voices were compared before.
 
     Grains need no well-trained decoder: after short trainings they came two to eleven times nearer (docs/voices.md).
     """
     if model.header.is_voice_measured:
         return model
-    tell(
-        Notice(
-            "The two voices were not compared, as only priors that train for a minute or more have time for that. New audio "
-            "will be in the recordings' voice, which is the nearer one after short trainings. --voice overrides this."
-        )
-    )
     return model.with_header(voices={"nearer": "recordings", ASSUMED: 1})
+
+
+def _tell_unmeasured(model: Model, before: Model, tell: MetricsCallback, *, is_timed: bool) -> None:
+    """Says that nothing is measured of a model and why, what no longer holds of what was, and which voice it has."""
+    why = (
+        "only priors that train for a minute or more have time for that"
+        if is_timed
+        else "a prior that trains by epochs leaves no time for that; one that is given a minute or more does"
+    )
+    if any(getattr(before.header, name) != unknown for name, unknown in _NOT_MEASURED.items()):
+        tell(
+            Notice(
+                "How firmly to hold the beat, how evenly new audio uses your recordings and how loud it is were measured with "
+                f"the prior's earlier weights. That does not hold for the new ones and was not measured again, as {why}."
+            )
+        )
+    if model.header.is_voice_measured:
+        words = (
+            "Which voice is nearer, and what grains cost, stay as they were measured with the prior's earlier weights."
+        )
+    else:
+        words = (
+            f"The two voices were not compared, as {why}. New audio will be in the recordings' voice, which is the nearer one "
+            "after short trainings. --voice overrides this."
+        )
+    tell(Notice(words))
 
 
 def with_measures(
@@ -168,6 +196,8 @@ def closed_and_saved(
     candidates: Sequence[Candidate],
     closing: Closing,
     *,
+    before: Model,
+    is_timed: bool,
     is_cut_short: bool,
 ) -> Model:
     """A model whose prior has just been trained, with all that new audio needs to know; written to ``path``.
@@ -175,12 +205,16 @@ def closed_and_saved(
     Args:
         passages: the ones it was trained on.
         candidates: the weights to choose among by what is heard.
-        closing: what there is time for. Where it is not :func:`with_measures`, the recordings' voice is assumed, which is told.
+        closing: what there is time for. Where it is not :func:`with_measures`, what was measured of the voices stays as long as
+            the recordings do, and otherwise theirs is assumed; either is told.
+        before: the model before the training, with what was measured of it.
+        is_timed: whether the training had minutes, for what is told.
         is_cut_short: whether the training was stopped before its end: the measures then wait until it has gone on.
     """
-    model = _with_bands(model, passages)
+    model = _with_earlier_voices(_with_bands(model, passages), before)
     if not closing.measures:
-        closed = _with_assumed_voice(model, record.tell)
+        _tell_unmeasured(model, before, record.tell, is_timed=is_timed)
+        closed = _with_assumed_voice(model)
     elif is_cut_short:
         closed = _marked_unmeasured(_with_assumed_voice(model))
     else:

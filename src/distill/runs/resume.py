@@ -23,7 +23,7 @@ from distill.files.regular import absolute
 from distill.models.header import UNMEASURED, read_header
 from distill.runs.copies import branch_of, is_same, on_its_own, run_of
 from distill.runs.events import STAGES, state_file
-from distill.runs.saved import BRANCHED_FROM, STATE_KINDS, PlannedRefinement, RefinementRun, Stopped, further
+from distill.runs.saved import STATE_KINDS, PlannedRefinement, RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look, records_of, where_is
 from distill.training.plan import CodecPlan, RefinementPlan, StageEnd
 from distill.training.state_file import KEPT_SUFFIX, SavedState, load_state, read_values
@@ -63,7 +63,7 @@ def stopped_codec(run: Path) -> Stopped | None:
             raise StateFileError(*where_is(model_path, "codec"))
         return dataclasses.replace(stopped, model_path=model_path)
     training = read_header(model_path).codec_training
-    if training.get("run") not in (found.name, stopped.state.value("about", dict).get(BRANCHED_FROM, found.name)):
+    if training.get("run") not in (found.name, stopped.branched_from):
         raise OutputError(f"{model_path} is another run's model.", "Move it away, then resume this one.")
     return dataclasses.replace(stopped, model_path=model_path, written_epochs=training["epochs_trained"])
 

@@ -103,6 +103,11 @@ class Stopped:
         return self.state.value("about.events", int)
 
     @property
+    def branched_from(self) -> str:
+        """The run of another file that this one went on from, as its model is a copy; empty for a run of its own."""
+        return str(self.state.value("about", dict).get(BRANCHED_FROM, ""))
+
+    @property
     def second_stage(self) -> StageEnd | None:
         """The second stage that is to follow; None without one."""
         planned = self.state.value("about", dict).get("second_stage")

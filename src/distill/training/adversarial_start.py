@@ -65,13 +65,15 @@ def begin(
     """
     torch.manual_seed(plan.seed)
     fabric = make_fabric(plan.device, plan.precision)
+    belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
+    if file.resumed is not None:
+        file.resumed.check_belongs(belongs_to)
     order_refinement(corpus, codec, plan, file.resumed)
     stop = Agreement(cancel_event)
     networks = Networks.of(codec, plan, fabric)
     windows, steps_per_epoch = windows_to_train_on(split, codec.config, plan)
     held_out = windows_to_validate(split.held_out, codec.config, plan)
     state = networks.state(Schedule.of(plan, steps_per_epoch, agreement=stop))
-    belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
     # The codec that is given may have been refined before; what the first stage left is in the state.

@@ -62,6 +62,9 @@ def begin(
         StateFileError: if the state to resume belongs to other recordings.
     """
     fabric = make_fabric(plan.device, plan.precision)
+    belongs_to = {"folder of recordings": corpus.fingerprint}
+    if file.resumed is not None:
+        file.resumed.check_belongs(belongs_to)
     order_codec(corpus, config, plan, file.resumed)
     stop = Agreement(cancel_event)
     data = CodecData.of(split, config, plan)
@@ -82,7 +85,6 @@ def begin(
     schedule = Schedule.of(plan, data.steps_per_epoch, agreement=stop)
     state: State[WrappedCodec] = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
 
-    belongs_to = {"folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
     facts = {**belongs_to, "config": asdict(config)}

@@ -18,6 +18,8 @@ PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 """And ``16``, for which the loss is scaled (:func:`_half`)."""
 HALF_DEVICES = ("cuda",)
 """Where ``16`` is computed. On a CPU, Lightning Fabric has bf16 alone."""
+_GO_ON = {"bf16": "Go on with --device cpu.", "16": "Go on with --device cuda, where there is a GPU."}
+"""What to do where a precision that is settled is not computed."""
 _FIRST_SCALE = 2.0**14
 
 
@@ -75,8 +77,11 @@ def make_fabric(device: str = "auto", precision: Precision = "32") -> "Fabric":
     return Fabric(accelerator=kind, devices=devices, precision=PRECISIONS[precision])
 
 
-def precision_on(kind: str, precision: Precision) -> Precision:
+def precision_on(kind: str, precision: Precision, *, is_settled: bool = False) -> Precision:
     """The precision that a device of this kind trains in when it is asked for this one.
+
+    Args:
+        is_settled: whether it is that of a training that goes on: then only another device can be chosen.
 
     Raises:
         DeviceError: if it does not compute in it.
@@ -84,11 +89,12 @@ def precision_on(kind: str, precision: Precision) -> Precision:
     if precision == "auto":
         return automatic_precision(kind)
     if precision != "32" and kind == "mps":
-        raise DeviceError(f"The device 'mps' does not train in {precision}.", "Use --precision 32.")
+        fix = _GO_ON[precision] if is_settled else "Use --precision 32."
+        raise DeviceError(f"The device 'mps' does not train in {precision}.", fix)
     if precision == "16" and kind not in HALF_DEVICES:
         raise DeviceError(
             f"The device '{kind}' does not train in 16; of half precision it has bf16.",
-            "Use --precision bf16, or --device cuda where there is a GPU.",
+            _GO_ON[precision] if is_settled else "Use --precision bf16, or --device cuda where there is a GPU.",
         )
     return precision
 

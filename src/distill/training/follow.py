@@ -85,7 +85,7 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     if state_file.resumed is not None:
         take_up(state, state_file.resumed, plan, {})
     # Dropout differs between ranks.
-    torch.manual_seed(plan.seed_of(state.schedule.step) * ranks.world_size() + ranks.rank())
+    torch.manual_seed(plan.seed_of(state.schedule.step, ranks.rank(), ranks.world_size()))
 
     while content := _next_epoch():
         tokens = safetensors.torch.load(content)["tokens"].long()

@@ -268,14 +268,8 @@ class State(Generic[W_co]):
         Raises:
             StateFileError: if they differ, or the state does not fit.
         """
+        saved.check_belongs(belongs_to)
         values, parts = saved.values, saved.parts
-        for name, wanted in belongs_to.items():
-            if values.get(name) != wanted:
-                raise StateFileError(
-                    f"The saved training belongs to another {name}.",
-                    "Give the recordings and model that it began with, resume it on the computer where it began, or train "
-                    "again.",
-                )
         try:
             for name, model in self.models.items():
                 model.load_state_dict(parts[name])

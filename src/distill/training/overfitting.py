@@ -39,7 +39,7 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
         Whether the prior seems to recite its training data, and a message about it (empty if not).
     """
     threshold = memorization_threshold(dataset_file_count)
-    if val_perplexity >= threshold:
+    if not val_perplexity < threshold:  # nor is one that is no number
         return False, ""
     return True, (
         f"The prior hesitates between only {val_perplexity:.2f} of {codebook_size} codes at each step; below "

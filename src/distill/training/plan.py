@@ -87,9 +87,10 @@ class Plan:
             (self.DEFAULT_EPOCHS, None) if self.epochs is None and self.minutes is None else (self.epochs, self.minutes)
         )
 
-    def seed_of(self, number: int) -> int:
-        """A seed for one epoch or step of the run; the prime keeps runs of neighbouring seeds apart."""
-        return self.seed * 1_000_003 + number
+    def seed_of(self, number: int, rank: int = 0, ranks: int = 1) -> int:
+        """A seed for one epoch or step of the run, and for each rank one of its own; the prime keeps runs of neighbouring seeds
+        apart. A generator takes no seed of more than 64 bits."""
+        return ((self.seed * 1_000_003 + number) * ranks + rank) % (1 << 64)
 
     def values(self) -> dict[str, Any]:
         """All fields as JSON."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.errors import RankError, TrainingError
+from distill.errors import CorpusError, RankError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig
 from distill.models.model_file import Source
@@ -303,7 +303,12 @@ def validate_prior_epoch(
     """Cross-entropy on held-out sequences ``[N, T]``: summed over all predicted tokens, then divided by their number.
 
     A mean of batch means would give the last, smaller batch too much weight. Ranks share the batches.
+
+    Raises:
+        CorpusError: if there is no token to predict.
     """
+    if not len(tokens) or tokens.shape[1] < 2:
+        raise CorpusError("There is nothing held out to validate the prior on.", "Add more or longer recordings.")
     model.eval()
     config: PriorConfig = getattr(model, "module", cast(Any, model)).config
     levels = torch.arange(1, tokens.shape[1]) % config.num_quantizers  # of the targets

@@ -84,8 +84,6 @@ class PriorInputs:
         trained = model.header.corpus
         split = split or split_corpus(corpus, seed=trained.split_seed, rule=trained.split_rule)
         tell_of_corpus(corpus, callback)
-        if corpus.fingerprint != trained.fingerprint:
-            callback(Notice(other_corpus(corpus, model), is_warning=True))
         config = config or prior_config_for(model, corpus, minutes_on_processor(plan))
         check_codebooks(config, model)
         return cls(model, corpus, split, config)
@@ -152,6 +150,10 @@ def begin(
     Raises:
         StateFileError: if the state to resume belongs to another codec or other recordings.
     """
+    if file.resumed is not None:
+        file.resumed.check_belongs(inputs.digests)
+    if inputs.corpus.fingerprint != inputs.model.header.corpus.fingerprint:
+        callback(Notice(other_corpus(inputs.corpus, inputs.model), is_warning=True))
     inputs = inputs.as_begun(file.resumed)
     data, plan, are_kept = encoded(inputs, plan, file, fabric.device, callback)
     prior, is_from_base = new_prior(inputs.config, plan, inputs.model.codec, inputs.split.train, data.views.first())

@@ -58,6 +58,23 @@ class SavedState:
             )
         return found
 
+    def check_belongs(self, belongs_to: Mapping[str, Any]) -> None:
+        """Refuses to go on with something else than it began with; to be asked before anything is spent on it.
+
+        Args:
+            belongs_to: values that it must have, by name: what it was trained on, mostly as fingerprints.
+
+        Raises:
+            StateFileError: if one differs.
+        """
+        for name, wanted in belongs_to.items():
+            if self.values.get(name) != wanted:
+                raise StateFileError(
+                    f"The saved training belongs to another {name}.",
+                    "Give the recordings and model that it began with, resume it on the computer where it began, or train "
+                    "again.",
+                )
+
     def ends_as(self, plan: Plan) -> bool:
         """Whether a plan has the end that the saved training was to come to."""
         saved = self.value("plan", dict)
