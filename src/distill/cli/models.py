@@ -202,6 +202,7 @@ def export(
 ) -> None:
     """Copy MODEL's file, to keep it or to give it away. It holds the recordings as codes, which can be decoded."""
     from distill.library import moving
+    from distill.models.header import read_header
 
     library = _library()
     entry = _entry(library, model, only_looks=True)
@@ -211,10 +212,12 @@ def export(
     if recordings is not None:
         raise SettingError("--recordings has no effect here.", "Add --with-recordings, or leave it out.")
     target = moving.export(entry, out)
+    if read_header(entry.path).sounds:
+        warn(moving.LEAVES_SOUND)
     if as_json:
         print_json({"model": absolute(target), "was": entry.path})
         return
-    good(f"A copy of {entry.name}, {size(entry.size)}")
+    good(f"A copy of {entry.name}, {size(target.stat().st_size)}")
     place("Model", target)
 
 
