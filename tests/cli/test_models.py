@@ -13,6 +13,8 @@ import pytest
 
 from distill.files.home import home
 from distill.files.names import claimed
+from distill.library import GenerationRecord, Library
+from distill.library.records import origin_of
 from distill.models import Model, load_model, save_model
 from distill.models.sound import sound_from
 
@@ -234,6 +236,22 @@ def test_export_and_import(distill: Distill, noted: Path, tmp_path: Path) -> Non
     assert model["path"] == str(home() / "models" / "tiny.distill")
     shutil.rmtree(tmp_path / "give")
     assert distill("generate", "tiny", "--seconds", 0.5).code == 0
+
+
+def test_a_piece_of_a_model_of_the_same_codec_is_called_so(distill: Distill, tiny: Path) -> None:
+    """Guards against "an earlier version of the model" for what another of a sweep made, which has the same codec."""
+    other = load_model(tiny).with_header(name="other")
+    other.require_prior().start.data.add_(0.1)
+    made_by = load_model(save_model(tiny.with_name("other.distill"), other)).header
+    distill("models", "import", tiny, tiny.with_name("other.distill"), "--in-place")
+    by_other = GenerationRecord(
+        made="2026-01-01T00:00:00+00:00", model=None, digest=made_by.digest or "", origin=origin_of(made_by),
+        file="/new/other-0.wav", sound="0" * 64, seed=0, verdict="Original", shares={}, request={},
+    )  # fmt: skip
+    Library(pytest.fail).add_generations([by_other])
+    assert "seed 0; by other\n" in distill("models", "info", tiny).err
+    distill("models", "delete", "other")
+    assert "seed 0; by an earlier version of the model\n" in distill("models", "info", tiny).err
 
 
 def test_a_model_is_given_away_without_the_sound_that_it_came_with(

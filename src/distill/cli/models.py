@@ -107,9 +107,12 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         note("  none on this computer")
     note()
     note("Made with it", "bold")
+    # Those of a sweep have one codec and so one history.
+    others = {one.digest: one.name for one in library.models() if one.digest != entry.digest}
     for generation in generations[-SHOWN_GENERATIONS:]:
-        is_same = "" if generation.is_by(header) else "; by an earlier version of the model"
-        place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{is_same}")
+        made_by = others.get(generation.digest, "an earlier version of the model")
+        by_other = "" if generation.is_by(header) else f"; by {made_by}"
+        place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{by_other}")
         note(f"            {visible(generation.verdict)}", "dim")
     if not generations:
         note("  nothing yet")
