@@ -2,8 +2,8 @@
 
 import pytest
 
-from distill.cli.console import complain
-from distill.complaints import Complaint, last_complaint
+from distill.cli.console import complain, note, warn
+from distill.complaints import Complaint, last_complaint, warnings_in
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,14 @@ def test_what_is_written_is_read_again(said: Complaint, capsys: pytest.CaptureFi
     complain("Something else went wrong before.", "Do something else.")
     complain(said.what, said.fix, said.among)
     assert last_complaint(capsys.readouterr().err) == said
+
+
+def test_what_is_warned_of_is_read_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards against warnings that whoever started a command takes for something else."""
+    note("Begun")
+    warn("The seam may be heard.")
+    complain("It broke.", "Try again.")
+    assert warnings_in(capsys.readouterr().err) == ["The seam may be heard."]
 
 
 def test_lines_behind_the_advice_are_none_of_it() -> None:

@@ -1,5 +1,6 @@
-"""What a command that fails says last on stderr: ``cli/console.py`` writes it, and whoever started the command reads it here.
+"""What a command says on stderr of what is wrong: ``cli/console.py`` writes it, and whoever started the command reads it here.
 
+! a warning
 ✗ what went wrong
     what could be meant, a line each
   what to do
@@ -8,7 +9,7 @@
 import itertools
 from dataclasses import dataclass
 
-MARK = "✗ "
+MARK, WARNING = "✗ ", "! "
 AMONG, FIX = "    ", "  "
 """How far the lines below it are indented."""
 
@@ -24,6 +25,11 @@ class Complaint:
 
     def __str__(self) -> str:
         return " ".join(one for one in (self.what, *self.among, self.fix) if one)
+
+
+def warnings_in(words: str) -> list[str]:
+    """What a command warned of in what it wrote to stderr."""
+    return [line.removeprefix(WARNING) for line in words.splitlines() if line.startswith(WARNING)]
 
 
 def last_complaint(words: str) -> Complaint | None:

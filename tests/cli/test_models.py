@@ -1,5 +1,6 @@
 """``distill models``: the library as a person uses it."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -7,11 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from distill.files.home import home
 from distill.files.names import claimed
+from distill.library import GenerationRecord, Library
+from distill.library.records import origin_of
 from distill.models import Model, load_model, save_model
+from distill.models.sound import sound_from
 
 Distill = Callable[..., Any]
 Tree = Callable[[Path], dict[str, int]]
@@ -231,6 +236,40 @@ def test_export_and_import(distill: Distill, noted: Path, tmp_path: Path) -> Non
     assert model["path"] == str(home() / "models" / "tiny.distill")
     shutil.rmtree(tmp_path / "give")
     assert distill("generate", "tiny", "--seconds", 0.5).code == 0
+
+
+def test_a_piece_of_a_model_of_the_same_codec_is_called_so(distill: Distill, tiny: Path) -> None:
+    """Guards against "an earlier version of the model" for what another of a sweep made, which has the same codec."""
+    other = load_model(tiny).with_header(name="other")
+    other.require_prior().start.data.add_(0.1)
+    made_by = load_model(save_model(tiny.with_name("other.distill"), other)).header
+    distill("models", "import", tiny, tiny.with_name("other.distill"), "--in-place")
+    by_other = GenerationRecord(
+        made="2026-01-01T00:00:00+00:00", model=None, digest=made_by.digest or "", origin=origin_of(made_by),
+        file="/new/other-0.wav", sound="0" * 64, seed=0, verdict="Original", shares={}, request={},
+    )  # fmt: skip
+    Library(pytest.fail).add_generations([by_other])
+    assert "seed 0; by other\n" in distill("models", "info", tiny).err
+    distill("models", "delete", "other")
+    assert "seed 0; by an earlier version of the model\n" in distill("models", "info", tiny).err
+
+
+def test_a_model_is_given_away_without_the_sound_that_it_came_with(
+    distill: Distill, tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against somebody's recordings that are passed on unseen, as the model was given away with them."""
+    alone = load_model(tiny)
+    alone.sources = tuple(dataclasses.replace(source, sha256="a" * 64) for source in alone.sources)
+    before = load_model(save_model(tmp_path / "alone.distill", alone)).header
+    save_model(tiny, dataclasses.replace(alone, sounds=(sound_from("a" * 64, np.zeros((1, 48_000), np.float32)),)))
+    answer = distill("models", "export", tiny, "--out", tmp_path / "given.distill")
+    assert "left out" in answer.err
+    given = load_model(tmp_path / "given.distill")
+    assert not given.sounds
+    assert given.header == before, "it is the model that it would be, had it come without"
+    assert load_model(tiny).sounds
+    distill("models", "export", tiny, "--with-recordings", "--out", tmp_path / "whole.distill")
+    assert load_model(tmp_path / "whole.distill").sounds
 
 
 def test_a_model_that_was_measured_since_is_another(distill: Distill, tiny: Path) -> None:

@@ -16,14 +16,16 @@ from typing import Any
 import pytest
 import torch
 
-from distill.cli import engines
+from distill.cli import engines, sweep
 from distill.cli.app import main
 from distill.errors import OutputError, SettingError
 from distill.evaluation.grid import variants
+from distill.evaluation.progress import Progress
 from distill.files.home import home
 from distill.files.names import claimed
 from distill.files.process import began
-from distill.models import load_model
+from distill.models import load_model, save_model
+from distill.recordings.corpus import import_corpus
 from distill.training.metrics import PriorStepMetrics, TrainingEvent, VQStepMetrics
 
 
@@ -384,6 +386,83 @@ def test_what_was_stopped_of_other_recordings_is_trained_anew(
     assert answer.code == 0, answer.err
     assert [told[0] for told in trained] == ["train", "train", "train", "train-prior"]
     assert [item["name"] for item in distill("models", "list", "--trash", "--json").json["trash"]] == ["rvqlevels2"]
+
+
+@pytest.fixture
+def stands_in(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., Any]) -> list[list[str]]:
+    """The commands that a sweep starts. In place of training, a tiny model says that it learned from the folder as it is."""
+    found: list[list[str]] = []
+
+    def run(told: list[str]) -> engines.Ended:
+        found.append(told)
+        if told[0] == "train":
+            path = Path(told[told.index("--out") + 1]) / f"{told[told.index('--name') + 1]}.distill"
+            save_model(path, make_model(fingerprint=import_corpus(Path(told[1])).fingerprint))
+        return 0, "{}", f"✓ Begun\n! The state of {told[0]} is not saved.\n  Not this line.\n"
+
+    def compared(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distill.cli.sweep.here", run)
+    monkeypatch.setattr("distill.evaluation.measure.evaluate", compared)
+    return found
+
+
+def test_models_of_other_recordings_are_not_kept_among_those_of_these(
+    distill: Callable[..., Any], stands_in: list[list[str]], small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against a page that compares what learned from different recordings, without a word."""
+    own = Path(shutil.copytree(small_corpus, tmp_path / "own"))
+    words = ("sweep", own, "--grid", "levels=2,3", "--out", tmp_path / "out")
+    distill(*words)
+    stands_in.clear()
+    assert "2 of them are trained already" in distill(*words).err
+    (own / "take-0.wav").rename(tmp_path / "take-0.wav")
+    distill(*words).refused("rvqlevels2.distill learned from other recordings", "Choose another --out")
+    assert not stands_in
+    (tmp_path / "take-0.wav").rename(own / "take-0.wav")
+    assert "2 of them are trained already" in distill(*words).err
+
+
+def test_recordings_that_change_during_a_sweep_are_told_of(
+    distill: Callable[..., Any], stands_in: list[list[str]], small_corpus: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Guards against figures of different recordings side by side, as some were added while it trained."""
+    own = Path(shutil.copytree(small_corpus, tmp_path / "own"))
+    run = sweep.here
+
+    def taking_one_away(told: list[str]) -> engines.Ended:
+        ended = run(told)
+        (own / "take-0.wav").unlink(missing_ok=True)
+        return ended
+
+    monkeypatch.setattr("distill.cli.sweep.here", taking_one_away)
+    answer = distill("sweep", own, "--grid", "levels=2,3", "--out", tmp_path / "out")
+    assert "rvq-levels 2: it learned from other recordings than" in answer.err
+    assert "rvq-levels 3: it learned" not in answer.err
+
+
+def test_what_is_begun_anew_is_not_finished(tmp_path: Path) -> None:
+    """Guards against half a model that is kept as a whole one, where the one before it was moved away."""
+    progress = Progress(tmp_path, {})
+    progress.begin("model a")
+    progress.finish("model a")
+    progress.begin("model a")
+    for one in (progress, Progress(tmp_path, {})):
+        assert (one.is_begun("model a"), one.is_finished("model a")) == (True, False)
+
+
+def test_what_a_training_of_a_sweep_warns_of_is_said(
+    distill: Callable[..., Any], stands_in: list[list[str]], small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against warnings that nobody reads, as the training that says them ends well."""
+    answer = distill("sweep", small_corpus, "--grid", "layers=1,2", "--out", tmp_path / "out")
+    said = [line for line in answer.err.splitlines() if line.startswith("! ")]
+    assert said == [
+        "! codec auto: The state of train is not saved.",
+        "! model layers1: The state of train-prior is not saved.",
+        "! model layers2: The state of train-prior is not saved.",
+    ]
 
 
 @pytest.mark.parametrize(("code", "words"), [(-9, "(SIGKILL)"), (-200, "(signal 200)")])

@@ -28,6 +28,7 @@ from distill.models import Model, load_model
 from distill.models.model_file import save_model
 from distill.models.sound import sound_from
 
+BALANCE = tuple(0.01 * one for one in range(32))
 PLAYER = Path(web.__file__).parent / "player"
 
 
@@ -62,6 +63,19 @@ def test_onnx_that_is_not_installed(tmp_path: Path, make_model: Callable[..., Mo
         with pytest.raises(SettingError, match=r"distill-audio\[export\]"):
             export(make_model("frames"), tmp_path / "new")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("nats", [(), BALANCE])
+def test_the_page_keeps_the_measured_balance(
+    nats: tuple[float, ...], tmp_path: Path, make_model: Callable[..., Model]
+) -> None:
+    """Guards against a page that plays some recordings for twice as long as it should, and says of nothing that it is left
+    out."""
+    outcome = export_web(make_model("frames").with_header(balance=nats), tmp_path / "page")
+    table = json.loads((outcome.path / "distill.json").read_text())
+    assert table["balance"] == pytest.approx(nats or [0.0] * 32)
+    (remark,) = outcome.remarks
+    assert "level" in remark
 
 
 @pytest.mark.parametrize("export", [export_hub, export_onnx, export_web])
@@ -159,7 +173,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def hosted(tmp_path: Path, make_model: Callable[..., Model]) -> Iterator[tuple[Model, Path, str]]:
     """A model, its folder, and where a plain file server shows it."""
-    model = make_model(channels=2)
+    model = make_model(channels=2).with_header(balance=BALANCE)
     folder = export_web(model, tmp_path / "site").path
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -207,9 +221,12 @@ def test_the_page_composes_decodes_and_sounds(
             drawn.push(code);
             if (drawn.length === 40) break;
         }
-        return [sound, drawn];
+        let tilt = null;
+        model.prior = { run: async ({ bias }) => { tilt = Array.from(bias.data); throw new Error("enough"); } };
+        await model.composed(7, () => ({ temperature: 1, topP: 0.975 })).next().catch(() => {});
+        return [sound, drawn, tilt];
     }"""
-    sound, drawn = page.evaluate(script, codes.tolist())
+    sound, drawn, tilt = page.evaluate(script, codes.tolist())
     page.close()
     assert errors == []
     assert all(url.startswith((address, "data:", "blob:")) for url in asked)
@@ -219,4 +236,5 @@ def test_the_page_composes_decodes_and_sounds(
     assert decibels(spoken, decoded(folder, table, codes)) < -80
     assert np.shape(drawn) == (40, 3)
     assert drawn[0] in table["openings"]
+    assert tilt == pytest.approx(BALANCE)
     assert len(np.unique(np.array(drawn)[:, 0])) > 5

@@ -1,5 +1,6 @@
 """A piece under another name: its file, what lies beside it, and what the library knows of it."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +167,20 @@ def test_what_lies_beside_a_piece_comes_back_from_the_trash(
     restore_piece(library, item.key)
     after = {path.suffix: path.read_bytes() for path in tmp_path.glob(f"{name}*") if path.name != "a-0-2.json"}
     assert after == before
+
+
+def test_a_piece_that_cannot_be_listed_again_is_told(
+    library: Library, noted: GenerationRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against "a fault in Distill" where a disk refuses to remove the mark of what was deleted."""
+    library.forget_generation(noted.id or 0)
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OutputError, match="the disk is read-only"):
+        library.recall_generation(noted.id or 0, Path(noted.file))
 
 
 def test_what_cannot_go_into_the_trash_whole_stays_whole(

@@ -1,6 +1,7 @@
 """Jobs outlive whoever started them, wait for each other, stop as Ctrl-C stops, and tell how they ended."""
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import small_distill
+from distill.errors import OutputError
 from distill.files.home import home
 from distill.training import budget
 from distill.web import jobs
@@ -133,6 +135,19 @@ def test_stopping_is_what_ctrl_c_does_and_nothing_follows() -> None:
     jobs.stop(jobs.job(job.id))
     assert over(job) == "stopped"
     assert jobs.job(job.id).results == [{"kept": True}, {}]
+
+
+def test_what_cannot_be_asked_to_stop_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "a fault in Distill" where the disk is full."""
+    folder = home() / "jobs" / "a"
+    folder.mkdir(parents=True)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "touch", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        jobs.stop(jobs.Job(folder, "train", "", "training", [], {}, ""))
 
 
 @pytest.mark.usefixtures("quick")

@@ -12,6 +12,8 @@ import soundfile
 from distill.errors import OutputError
 from distill.files.home import home
 from distill.library import Library, RunRecord
+from distill.models import load_model, save_model
+from distill.models.header import SECOND_RUN
 from distill.web import jobs
 
 
@@ -128,6 +130,17 @@ def test_what_follows_a_training_that_goes_on_is_as_it_was_asked_for(
     stopped_run(tmp_path, "refinement", device="cpu", seed=0)
     client.post(f"/api/runs/{folder.name}/resume", json={})
     assert words_of(begun) == expected
+
+
+def test_a_second_stage_that_goes_on_keeps_the_prior_that_its_model_has(
+    client: Any, begun: list[Any], tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against Go on that trains another prior for minutes, beside one that every second stage leaves valid."""
+    folder = stopped_run(tmp_path, "refinement", device="cpu")
+    model = load_model(tiny).with_header(codec_training={SECOND_RUN: folder.name})
+    save_model(tmp_path / "drums.distill", model)
+    client.post(f"/api/runs/{folder.name}/resume", json={})
+    assert [line.partition(" ")[0] for line in words_of(begun)] == ["train", "generate"]
 
 
 def test_the_first_pieces_are_those_of_the_training_that_goes_on(

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import io
 import os
 import re
@@ -16,6 +17,8 @@ import soundfile
 from distill import web
 from distill.files.home import home
 from distill.formats.suffixes import AUDIO_SUFFIXES, EXTRA_SUFFIXES
+from distill.models import load_model, save_model
+from distill.models.sound import sound_from
 from distill.web import places, sound
 
 
@@ -255,6 +258,21 @@ def test_a_model_is_imported_whole_or_not_at_all(client: Any, tiny: Path) -> Non
     assert [model["name"] for model in client.get("/api/models").json()] == ["tiny"]
     assert list(places.uploads().iterdir()) == []
     assert client.get("/api/jobs").json() == []
+
+
+def test_a_model_that_came_with_sound_is_taken_home_without(client: Any, tiny: Path) -> None:
+    """Guards against "The model", which holds codes by what it says, and the recordings' sound as well in truth."""
+    alone = load_model(tiny)
+    alone.sources = tuple(dataclasses.replace(source, sha256="a" * 64) for source in alone.sources)
+    save_model(tiny, dataclasses.replace(alone, sounds=(sound_from("a" * 64, np.zeros((1, 48_000), np.float32)),)))
+    name = client.put("/api/uploads/models/tiny.distill", content=tiny.read_bytes()).json()["id"]
+    got = client.get(f"/api/models/{name}/file")
+    assert 'filename="tiny.distill"' in got.headers["content-disposition"]
+    tiny.write_bytes(got.content)
+    assert not load_model(tiny).sounds
+    told = client.get(f"/api/models/{name}").json()
+    assert 0 < told["sound_size"] < told["size"] - len(got.content) + 1000
+    assert not list((home() / "gifts").iterdir()), "what was taken is not kept"
 
 
 def test_a_model_is_renamed_at_once(client: Any, tiny: Path) -> None:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from distill.cli.interrupts import AskedToEnd, leave
 from distill.cli.waiting import Waiting
-from distill.complaints import AMONG, FIX, MARK
+from distill.complaints import AMONG, FIX, MARK, WARNING
 
 waiting = Waiting()
 """Shown on the terminal until a command says its first word."""
@@ -110,7 +110,7 @@ def good(text: str) -> None:
 
 def warn(text: str) -> None:
     """A warning."""
-    _show(Text(f"! {visible(text)}", style="yellow"))
+    _show(Text(f"{WARNING}{visible(text)}", style="yellow"))
 
 
 def complain(what: str, fix: str, among: Iterable[str] = ()) -> None:

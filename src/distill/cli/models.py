@@ -106,9 +106,12 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         note("  none on this computer")
     note()
     note("Made with it", "bold")
+    # Those of a sweep have one codec and so one history.
+    others = {one.digest: one.name for one in library.models() if one.digest != entry.digest}
     for generation in generations[-SHOWN_GENERATIONS:]:
-        is_same = "" if generation.is_by(header) else "; by an earlier version of the model"
-        place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{is_same}")
+        made_by = others.get(generation.digest, "an earlier version of the model")
+        by_other = "" if generation.is_by(header) else f"; by {made_by}"
+        place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{by_other}")
         note(f"            {visible(generation.verdict)}", "dim")
     if not generations:
         note("  nothing yet")
@@ -201,6 +204,7 @@ def export(
 ) -> None:
     """Copy MODEL's file, to keep it or to give it away. It holds the recordings as codes, which can be decoded."""
     from distill.library import moving
+    from distill.models.header import read_header
 
     library = _library()
     entry = _entry(library, model, only_looks=True)
@@ -210,10 +214,12 @@ def export(
     if recordings is not None:
         raise SettingError("--recordings has no effect here.", "Add --with-recordings, or leave it out.")
     target = moving.export(entry, out)
+    if read_header(entry.path).sounds:
+        warn(moving.LEAVES_SOUND)
     if as_json:
         print_json({"model": absolute(target), "was": entry.path})
         return
-    good(f"A copy of {entry.name}, {bytes_in_words(entry.size)}")
+    good(f"A copy of {entry.name}, {bytes_in_words(target.stat().st_size)}")
     place("Model", target)
 
 

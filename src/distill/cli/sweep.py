@@ -19,7 +19,7 @@ from distill.cli.console import good, note, place, print_json, warn
 from distill.cli.engines import Engine, end_all, here, on_ray
 from distill.cli.interrupts import AskedToEnd
 from distill.cli.outputs import a_folder
-from distill.complaints import last_complaint
+from distill.complaints import last_complaint, warnings_in
 from distill.counted import counted
 from distill.durations import duration
 from distill.errors import DistillError, InputError, OutputError
@@ -102,7 +102,7 @@ def sweep(
     ensure_writable(out)
     kept = {"folder": str(absolute(folder)), "minutes": minutes, "seed": seed, "device": device.value}
     progress = Progress(out, kept)
-    _check_free(out, tries, progress)
+    _check_free(folder, out, tries, progress)
     shared = ["--seed", str(seed), "--device", device.value]
     with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
         at_once = at_once or (1 if ray is None else len(tries))
@@ -276,6 +276,8 @@ class _Runner:
         if self._is_over.is_set():
             return 0, _STOPPED
         code, out, err = self._engine([*words, "--json"])
+        for said in warnings_in(err):
+            warn(f"{what}: {said}")
         if code == 0:
             told = json.loads(out)
             if told.get("cancelled") or told.get(UNMEASURED):
@@ -323,8 +325,13 @@ def _model_note(variant: Variant) -> str:
     return f"model {variant.name}"
 
 
-def _check_free(out: Path, tries: tuple[Variant, ...], progress: Progress) -> None:
-    """Refuses a folder that holds a model of such a name that is not of this sweep: it is not replaced, nor compared."""
+def _check_free(folder: Path, out: Path, tries: tuple[Variant, ...], progress: Progress) -> None:
+    """Refuses a folder that holds a model of such a name that is not of this sweep, or is finished and of other recordings than
+    there are now: it is not replaced, nor compared."""
+    from distill.models.header import read_header
+    from distill.recordings.corpus import import_corpus
+
+    finished: list[Path] = []
     wanted = {
         name: what for one in tries for name, what in ((one.name, _model_note(one)), (one.codec_name, _codec_note(one)))
     }
@@ -333,6 +340,17 @@ def _check_free(out: Path, tries: tuple[Variant, ...], progress: Progress) -> No
         if model.exists() and not progress.is_begun(what):
             raise OutputError(
                 f"{model} exists already, and is not from a sweep with this folder, time, seed and device.",
+                "Choose another --out, or move it away.",
+            )
+        if model.is_file() and progress.is_finished(what):
+            finished.append(model)
+    now = import_corpus(folder).fingerprint if finished else ""
+    for model in finished:
+        header = read_header(model)
+        if {header.corpus.fingerprint, (header.prior_training or {}).get("corpus_fingerprint", now)} != {now}:
+            raise OutputError(
+                f"{model} learned from other recordings than there are in {folder} now, so what learns from these cannot be "
+                "compared with it.",
                 "Choose another --out, or move it away.",
             )
 
@@ -355,6 +373,9 @@ def _compared(folder: Path, out: Path, ended: list[_Trained]) -> tuple[list[dict
         return [], None
     _, first = models[0]  # no sweep varies the channels, or how the recordings are split
     corpus = import_corpus(folder, channels=first.codec.channels)
+    for words, model in models:
+        if model.header.corpus.fingerprint != corpus.fingerprint:
+            warn(f"{words}: it learned from other recordings than there are now, so its figures are not comparable.")
     found = [
         SweptModel(words, model, evaluate(model, corpus, own_split(model, corpus), with_opus=False))
         for words, model in models

@@ -48,11 +48,13 @@ class Progress:
         return what in self._finished
 
     def begin(self, what: str) -> None:
-        """Notes that it is worked at from now on.
+        """Notes that it is worked at from now on, also if it was finished before.
 
         Raises:
             OutputError: if that cannot be written.
         """
+        if what in self._finished:
+            self._finished.remove(what)
         self._add(self._begun, what)
 
     def finish(self, what: str) -> None:

@@ -12,6 +12,7 @@ from distill.durations import duration
 from distill.export.folder import folder_aside
 from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
 from distill.files.names import command
+from distill.library.moving import LEAVES_SOUND
 from distill.models.config import BASE_CREDITS
 from distill.models.header import SECOND_RUN, Header
 from distill.models.model_file import Model, load_model, save_model
@@ -20,10 +21,6 @@ WEIGHTS = "model.safetensors"
 HOLDS_RECORDINGS = (
     "The folder holds your recordings as codes; whoever has it can decode and hear them. "
     "Think of that before you publish it."
-)
-LEAVES_SOUND = (
-    "The recordings' own sound, which this model was given with it, is left out. To give it away too, use: "
-    "distill models export --with-recordings"
 )
 
 _FOR_DISTILL = frozenset({"run", SECOND_RUN, "seed", "corpus_fingerprint"})

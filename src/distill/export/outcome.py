@@ -16,6 +16,7 @@ KNOWN_VOICES = ("frames", "tones", "partials", "lobes")
 ENDLESS = 1 << 40
 """Positions in all of a stream that never ends."""
 NO_PRIOR = "The model has no prior, so only its codec was exported; distill train-prior makes one."
+LEFT_OUT = "New audio on the page keeps to neither the beat nor the level of your recordings, as that of distill generate does."
 NO_COMPOSING = "The model has no prior, so the page decodes codes but does not compose; distill train-prior makes one."
 
 

@@ -11,7 +11,7 @@ import torch
 
 from distill.export.folder import folder_aside
 from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
-from distill.export.outcome import NO_COMPOSING, Outcome, refuse_unknown_voice
+from distill.export.outcome import LEFT_OUT, NO_COMPOSING, Outcome, refuse_unknown_voice
 from distill.making.limits import Limits
 from distill.making.openings import Openings
 from distill.models.model_file import Model
@@ -46,6 +46,8 @@ def export_web(model: Model, folder: Path) -> Outcome:
             table["longest"] = limits.longest.tolist()
             table["silent"] = torch.nonzero(limits.silent)[:, 0].tolist()
             table["pause"] = limits.pause
+            balance = limits.balance if limits.balance is not None else torch.zeros(len(limits.longest))
+            table["balance"] = balance.tolist()
         outcome = null_test(model, aside, table, folder)
         write_table(aside, table, outcome)
-    return outcome if model.prior is not None else replace(outcome, remarks=(NO_COMPOSING,))
+    return replace(outcome, remarks=(LEFT_OUT if model.prior is not None else NO_COMPOSING,))

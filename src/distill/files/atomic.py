@@ -97,6 +97,22 @@ def append_line(path: Path, line: str) -> None:
         file.write(f"{line}\n".encode())
 
 
+def mark(place: Path, *, is_set: bool) -> None:
+    """Sets a mark, an empty file that says yes by being there, or takes it away.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    try:
+        if is_set:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+        else:
+            place.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(place, error) from error
+
+
 def discard(path: Path) -> None:
     """Removes what a write that failed may have left. A read-only disk holds nothing of it, but Linux refuses all the same to
     remove what is not there, and that error would take the place of the one that says why."""

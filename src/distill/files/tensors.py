@@ -8,8 +8,9 @@ bytes     the tensors, without gaps
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -112,7 +113,7 @@ def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str |
 
     _check(table, expected)
     start = file.tell()
-    if digest is not None and _sha256(file, table.body) != digest:
+    if digest is not None and _sha256(_pieces(file, start, table.body)) != digest:
         raise UnusableError("its content does not match its checksum")
     file.seek(start)
     try:
@@ -125,21 +126,48 @@ def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str |
         raise UnusableError(f"its tensors take {table.body >> 20} MiB, more memory than there is") from error
 
 
-def rewrite(file: BinaryIO, table: Table, key: str, about: str, digest: str, out: BinaryIO) -> None:
-    """Writes the same tensors with other words under ``key``. The file stands where its tensors begin, and none is built.
+def rewrite(
+    file: BinaryIO,
+    table: Table,
+    key: str,
+    about: Callable[[str], str],
+    digest: str,
+    out: BinaryIO,
+    without: Collection[str] = (),
+) -> None:
+    """Writes the tensors with other words under ``key``. None is built.
+
+    Args:
+        file: stands where its tensors begin.
+        about: is given the digest of the bytes that are written and says what goes under ``key``.
+        digest: the SHA-256 that the tensors must have.
+        without: the names of those that are left out.
 
     Raises:
-        UnusableError: if the tensors are not those of that digest, or the table would be too long to be read again.
+        UnusableError: if the tensors are others, or the table would be too long to be read again.
     """
-    entries = {name: entry.model_dump() for name, entry in table.entries.items()}
-    said = {"__metadata__": {key: about, _SEAL: _seal(about)}, **entries}
+    start = file.tell()
+    if _sha256(_pieces(file, start, table.body)) != digest:
+        raise UnusableError("its content does not match its checksum")
+    kept = [(name, entry) for name, entry in _in_order(table) if name not in without]
+
+    def content() -> Iterator[bytes]:
+        spans = (entry.data_offsets for _, entry in kept)
+        return chain.from_iterable(_pieces(file, start + begin, end - begin) for begin, end in spans)
+
+    wanted, at = _sha256(content()), 0
+    words = about(wanted)
+    said: dict[str, Any] = {"__metadata__": {key: words, _SEAL: _seal(words)}}
+    for name, entry in kept:
+        begin, end = entry.data_offsets
+        said[name] = {**entry.model_dump(), "data_offsets": [at, at := at + end - begin]}
     text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the tensors lie as they should in memory
     if len(text) > MAX_TABLE_BYTES:
         raise UnusableError(f"what is to be said of it takes more than {MAX_TABLE_BYTES >> 20} MiB")
     out.write(len(text).to_bytes(8, "little") + text)
-    if _sha256(file, table.body, out) != digest:
-        raise UnusableError("its content does not match its checksum")
+    if _sha256(content(), out) != wanted:
+        raise UnusableError("its content changed while it was read")
 
 
 def _seal(about: str) -> str:
@@ -166,24 +194,37 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check(table: Table, expected: Expected) -> None:
     if table.entries.keys() != expected.keys():
         raise UnusableError("it holds other tensors than its header declares")
-    position = 0
-    for entry in sorted(table.entries.values(), key=lambda entry: entry.data_offsets):
-        start, stop = entry.data_offsets
-        if start != position or stop < start:
-            raise UnusableError("its tensors overlap or leave gaps")
-        position = stop
+    ordered = _in_order(table)
     if {name: (entry.dtype, entry.shape) for name, entry in table.entries.items()} != dict(expected):
         raise UnusableError("its tensors have other sizes than its header declares")
+    position = ordered[-1][1].data_offsets[1] if ordered else 0
     if position != table.body:
         raise UnusableError(f"{table.body} bytes of tensors are there and {position} were expected")
 
 
-def _sha256(file: BinaryIO, size: int, out: BinaryIO | None = None) -> str:
-    # Piece by piece: a huge file that is no model is never held in memory.
+def _in_order(table: Table) -> list[tuple[str, Entry]]:
+    """The tensors as they lie one behind the other."""
+    ordered, position = sorted(table.entries.items(), key=lambda one: one[1].data_offsets), 0
+    for _, entry in ordered:
+        start, stop = entry.data_offsets
+        if start != position or stop < start:
+            raise UnusableError("its tensors overlap or leave gaps")
+        position = stop
+    return ordered
+
+
+def _sha256(pieces: Iterable[bytes], out: BinaryIO | None = None) -> str:
     digest = hashlib.sha256()
-    while size > 0 and (piece := file.read(min(_CHUNK, size))):
+    for piece in pieces:
         digest.update(piece)
-        size -= len(piece)
         if out is not None:
             out.write(piece)
     return digest.hexdigest()
+
+
+def _pieces(file: BinaryIO, start: int, size: int) -> Iterator[bytes]:
+    # Piece by piece: a huge file that is no model is never held in memory.
+    file.seek(start)
+    while size > 0 and (piece := file.read(min(_CHUNK, size))):
+        size -= len(piece)
+        yield piece

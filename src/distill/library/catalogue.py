@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from distill.errors import LibraryError, ModelFileError
-from distill.files.atomic import append_line, make_folder, output_error, written_aside
+from distill.files.atomic import append_line, mark, written_aside
 from distill.files.home import home
 from distill.files.regular import absolute, is_file
 from distill.library.database import BUSY_SECONDS, Database
@@ -124,7 +124,7 @@ class Library:
     def generations(self, origin: str | None = None) -> list[GenerationRecord]:
         """The pieces made with one model, or with all, the oldest first; without those that were deleted."""
         every = "SELECT * FROM generations WHERE ?1 IS NULL OR origin = ?1 ORDER BY id"
-        gone = {mark.name for mark in (home() / DELETED).glob("*")}
+        gone = {one.name for one in (home() / DELETED).glob("*")}
         return [one for one in self._database.read(_all(_generation, every, origin)) if str(one.id) not in gone]
 
     def there(self, generations: Iterable[GenerationRecord]) -> set[int]:
@@ -143,16 +143,17 @@ class Library:
         Raises:
             OutputError: if that cannot be noted.
         """
-        mark = make_folder(home() / DELETED) / str(number)
-        try:
-            mark.touch()
-        except OSError as error:
-            raise output_error(mark, error) from error
+        mark(home() / DELETED / str(number), is_set=True)
 
     def recall_generation(self, number: int, file: Path) -> None:
-        """Puts a piece on the list again, which is at ``file`` now."""
+        """Puts a piece on the list again, which is at ``file`` now.
+
+        Raises:
+            LibraryError: if there is no such piece.
+            OutputError: if that cannot be noted.
+        """
         self.move_generation(number, file)
-        (home() / DELETED / str(number)).unlink(missing_ok=True)
+        mark(home() / DELETED / str(number), is_set=False)
 
     def move_generation(self, number: int, file: Path) -> GenerationRecord:
         """Notes that a piece's file is ``file`` now, and no other piece's, also for a database that is rebuilt.

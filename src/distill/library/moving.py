@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +31,10 @@ from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.models.header import KEY, checked_header, errors_in_words, read_header
 
+LEAVES_SOUND = (
+    "The recordings' own sound, which this model was given with it, is left out. To give it away too, use: "
+    "distill models export --with-recordings"
+)
 TITLE_STAYS = "A title that the file has from elsewhere, if any, stays as it is."
 
 
@@ -63,10 +67,19 @@ def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = Fa
 def export(entry: ModelEntry, out: Path) -> Path:
     """Copies a model's file to a folder, under a free name, or to the very path that ends in ``.distill``.
 
+    The recordings' own sound, which it holds if it was given away with it, is left out.
+
     Raises:
+        ModelFileError: if the file is damaged.
         OutputError: if that path is taken or cannot be written.
     """
-    return _copied(entry.path, export_target(entry, out))
+    target = export_target(entry, out)
+    sounds = range(len(read_header(entry.path).sounds))
+    if not sounds:
+        return _copied(entry.path, target)
+    with reserving_exactly(target):
+        _rewritten(entry.path, target, without=[f"sounds.{number}" for number in sounds], sounds=[])
+    return target
 
 
 def export_target(entry: ModelEntry, out: Path) -> Path:
@@ -92,25 +105,28 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
         with claimed(entry.path), ExitStack() as undo:  # in other capitals, on a disk that does not tell them apart
             move(entry.path, target)
             undo.callback(move, target, entry.path)
-            _write_called(target, target, target.stem)
+            _rewritten(target, target, name=target.stem)
             undo.pop_all()
     else:
         target = new_model_path(entry.path.parent, name, entry.path.parent)
         with claimed(entry.path), claimed(target), reserving_exactly(target):
-            _write_called(entry.path, target, target.stem)
+            _rewritten(entry.path, target, name=target.stem)
             _unlink(entry.path)
     library.forget_model(entry.path)
     return library.note_model(target)
 
 
-def _write_called(model: Path, target: Path, name: str) -> None:
-    """Writes a model that calls itself by another name."""
+def _rewritten(model: Path, target: Path, without: Collection[str] = (), **changes: object) -> None:
+    """Writes a model that says other things of itself, ``without`` some of its tensors."""
     with errors_in_words(model), open_regular(model) as file, written_aside(target) as aside:
         table = read_table(file, KEY)
         header = checked_header(model, table)
-        about = json.dumps({**table.fields, "name": name})  # with what a newer version may say besides
+
+        def about(digest: str) -> str:  # with what a newer version may say besides
+            return json.dumps({**table.fields, **changes, "digest": digest})
+
         with aside.open("wb") as out:
-            rewrite(file, table, KEY, about, header.digest or "", out)
+            rewrite(file, table, KEY, about, header.digest or "", out, without)
 
 
 def rename_piece(

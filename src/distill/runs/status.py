@@ -45,7 +45,8 @@ _EpochEvent = m.VQEpochMetrics | m.RefinementEpochMetrics | m.PriorEpochMetrics
 _RECORD_FIELDS = {field.name for field in dataclasses.fields(RunRecord)}
 
 
-def _has_prior(model: Path) -> bool:
+def has_prior(model: Path) -> bool:
+    """Whether a model has a prior; not where its file cannot be read."""
     try:
         return read_header(model).has_prior
     except ModelFileError:  # what is wrong with it, the next command on it says
@@ -146,7 +147,7 @@ class RunStatus:
             return ""
         model, kind = found_model(self.record), self.record.kind
         if self.state == "finished" and model is not None:
-            if kind == "prior" or (kind == "refinement" and _has_prior(model)):
+            if kind == "prior" or (kind == "refinement" and has_prior(model)):
                 return command("distill", "generate", model)
             return command("distill", "train-prior", model, self.record.folder)
         if not self.has_state or (model is None and self.needs_model):

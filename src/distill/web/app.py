@@ -31,7 +31,7 @@ from starlette.exceptions import HTTPException
 from distill.durations import duration
 from distill.errors import DistillError, InputError, LibraryError, unforeseen
 from distill.web.answers import Done, Wrong
-from distill.web.guard import Door, Guard, ticket_in
+from distill.web.guard import LOGGED_IN_S, Door, Guard
 from distill.web.page_words import for_page
 from distill.web.routes import about, codes, generate, heard, library, measure, recordings, runs, sounds, train, work
 from distill.web.worker import Worker
@@ -115,10 +115,8 @@ def create_app(door: Door) -> FastAPI:
 
     @app.get("/", include_in_schema=False)
     def page(request: Request) -> FileResponse:
-        is_known = door.lock is None or door.lock.admits(ticket_in(request.headers.get("cookie", ""), door))
-        return FileResponse(
-            STATIC / ("index.html" if is_known else "login.html"), headers={"cache-control": "no-store"}
-        )
+        shown = "index.html" if door.admits(request.headers.get("cookie", "")) else "login.html"
+        return FileResponse(STATIC / shown, headers={"cache-control": "no-store"})
 
     @app.post("/login", include_in_schema=False)
     def login(given: Password) -> Response:
@@ -129,7 +127,7 @@ def create_app(door: Door) -> FastAPI:
         if not door.lock.opens(given.password):
             return _told(403, "That is not the password.", "Try again.")
         answer = JSONResponse(Done().model_dump())
-        answer.set_cookie(door.cookie, door.lock.ticket(), max_age=30 * 24 * 3600, httponly=True, samesite="strict")
+        answer.set_cookie(door.cookie, door.lock.ticket(), max_age=LOGGED_IN_S, httponly=True, samesite="strict")
         return answer
 
     add_words(app, "Go back to the page.", for_page)

@@ -34,7 +34,8 @@ LONGEST_UPLOAD = 4 * 2**30
 SHORTEST_PASSWORD = 8
 _LONGEST_LENGTH = 20
 """Digits of a Content-Length that are still read: a number of any length is a way to keep a server busy."""
-_LOGGED_IN_S = 30 * 24 * 3600
+LOGGED_IN_S = 30 * 24 * 3600
+"""So long a password that was given counts."""
 _TRIES, _WAIT_S = 5, 30.0
 _OPEN = frozenset({"/login", "/static/style.css", "/static/login.js", "/static/icon.svg"})
 """What is answered without a password where one is set, beside the page that asks for it."""
@@ -96,7 +97,7 @@ class Lock:
 
     def ticket(self) -> str:
         """What the cookie of somebody holds who gave the password."""
-        until = str(int(time.time()) + _LOGGED_IN_S)
+        until = str(int(time.time()) + LOGGED_IN_S)
         return f"{until}.{self._signed(until)}"
 
     def admits(self, ticket: str) -> bool:
@@ -143,6 +144,18 @@ class Door:
     def knows(self, name: str) -> bool:
         """Whether a request may name this host."""
         return name in LOOPBACK or name in self.names or (name == self.host.lower() and not self.is_local)
+
+    def admits(self, cookies: str) -> bool:
+        """Whether who sends these cookies may see more than the page that asks for the password, if there is one."""
+        return self.lock is None or self.lock.admits(self._ticket_in(cookies))
+
+    def _ticket_in(self, cookies: str) -> str:
+        """What the cookie of this server holds; empty without one."""
+        for pair in cookies.split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == self.cookie:
+                return value
+        return ""
 
 
 _LATER = MappingProxyType({"retry-after": "5"})
@@ -225,14 +238,11 @@ class Guard(Before):
             return 403, "Another page asked Distill for something.", "Open Distill's own page and do it there."
         if too_long := length_refusal(headers, LONGEST_UPLOAD if path.startswith("/api/uploads/") else LONGEST_BODY):
             return too_long
-        if self._door.lock is not None and path not in _OPEN and not self._is_known(headers.get("cookie", "")):
+        if path not in _OPEN and not self._door.admits(headers.get("cookie", "")):
             if path == "/" and method == "GET":
                 return None  # app.py shows the page that asks for the password
             return 401, "This needs the password.", "Open Distill's page and give it."
         return None
-
-    def _is_known(self, cookies: str) -> bool:
-        return self._door.lock is None or self._door.lock.admits(ticket_in(cookies, self._door))
 
 
 def length_refusal(headers: Mapping[str, str], most: int) -> tuple[int, str, str] | None:
@@ -256,15 +266,6 @@ def host_of(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:  # brackets without an address in them
         return ""
-
-
-def ticket_in(cookies: str, door: Door) -> str:
-    """What the cookie of this server holds; empty without one."""
-    for pair in cookies.split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name == door.cookie:
-            return value
-    return ""
 
 
 async def refuse(send: Send, status: int, what: str, fix: str, more: Mapping[str, str] = MappingProxyType({})) -> None:

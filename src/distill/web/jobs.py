@@ -29,9 +29,9 @@ from typing import Any
 
 import filelock
 
-from distill.complaints import last_complaint
+from distill.complaints import last_complaint, warnings_in
 from distill.errors import LibraryError, OutputError
-from distill.files.atomic import make_folder, output_error, write_json
+from distill.files.atomic import make_folder, mark, write_json
 from distill.files.home import home
 from distill.files.process import lives, process_of
 from distill.training import budget
@@ -151,8 +151,7 @@ class Job:
         """What the commands of a job that is finished warned of, a sentence or two each; of others, what went wrong is said."""
         if self.state != "finished":
             return []
-        lines = [line for at in range(len(self.commands)) for line in _words(self.folder / f"{at}.err").splitlines()]
-        return [line[2:] for line in lines if line.startswith("! ")]
+        return [said for at in range(len(self.commands)) for said in warnings_in(_words(self.folder / f"{at}.err"))]
 
     @property
     def words(self) -> str:
@@ -219,8 +218,12 @@ def job(given: str) -> Job:
 
 
 def stop(one: Job) -> None:
-    """Asks a job to stop, as Ctrl-C does: a training keeps its best weights. A job that waits never begins."""
-    (one.folder / "stop").touch()
+    """Asks a job to stop, as Ctrl-C does: a training keeps its best weights. A job that waits never begins.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    mark(one.folder / "stop", is_set=True)
     interrupt(one.running.get("process"))
 
 
@@ -232,10 +235,7 @@ def forget(one: Job) -> None:
     """
     if not one.is_over:
         raise OutputError("This job is not over.", "Stop it first.")
-    try:
-        (one.folder / "forgotten").touch()
-    except OSError as error:
-        raise output_error(one.folder, error) from error
+    mark(one.folder / "forgotten", is_set=True)
 
 
 def recall(one: Job) -> None:
@@ -244,10 +244,7 @@ def recall(one: Job) -> None:
     Raises:
         OutputError: if the file system refuses.
     """
-    try:
-        (one.folder / "forgotten").unlink(missing_ok=True)
-    except OSError as error:
-        raise output_error(one.folder, error) from error
+    mark(one.folder / "forgotten", is_set=False)
 
 
 def interrupt(process: Mapping[str, Any] | None) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from distill.errors import OutputError
-from distill.files.atomic import make_folder, output_error
+from distill.files.atomic import mark
 from distill.files.home import home
 from distill.files.names import last_written
 
@@ -16,12 +16,7 @@ def unlist(run: Path, *, is_running: bool) -> None:
     """
     if is_running:
         raise OutputError("This run is at work.", "Stop it first.")
-    note = _note(run)
-    make_folder(note.parent)
-    try:
-        note.touch()
-    except OSError as error:
-        raise output_error(note, error) from error
+    mark(_note(run), is_set=True)
 
 
 def relist(run: Path) -> None:
@@ -30,10 +25,7 @@ def relist(run: Path) -> None:
     Raises:
         OutputError: if the file system refuses.
     """
-    try:
-        _note(run).unlink(missing_ok=True)
-    except OSError as error:
-        raise output_error(_note(run), error) from error
+    mark(_note(run), is_set=False)
 
 
 def is_unlisted(run: Path) -> bool:

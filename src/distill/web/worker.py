@@ -37,7 +37,7 @@ class Worker:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
-        self._answers: queue.Queue[Message | BrokenFrameError | None] = queue.Queue()
+        self._answers: queue.Queue[Message | None] = queue.Queue()
 
     @property
     def pid(self) -> int | None:
@@ -80,20 +80,18 @@ class Worker:
     def _said(self, do: str, body: bytes, words: dict[str, Any]) -> Message:
         if do != MORE and self.pid is None:
             self._start()
-        answer: Message | BrokenFrameError | None
         try:
             self._say(do, body, words)
             answer = self._answers.get(timeout=self._patience)
-        except (BrokenFrameError, queue.Empty) as error:
-            is_stuck = isinstance(error, queue.Empty)
+        except queue.Empty as error:
             self._end()
-            if is_stuck:
-                raise DistillError(
-                    f"This took longer than {self._patience:.0f} s and was given up.",
-                    "Try it with a shorter stretch. Nothing that was edited is lost.",
-                ) from error
+            raise DistillError(
+                f"This took longer than {self._patience:.0f} s and was given up.",
+                "Try it with a shorter stretch. Nothing that was edited is lost.",
+            ) from error
+        except BrokenFrameError:  # nobody reads any more
             answer = None
-        if answer is None or isinstance(answer, BrokenFrameError):
+        if answer is None:
             self._end()
             raise DistillError(
                 "The process that makes sound ended unexpectedly; memory may have run out.",
@@ -155,14 +153,13 @@ class Worker:
         process.stdout.close()
 
 
-def _read(stream: IO[bytes], answers: "queue.Queue[Message | BrokenFrameError | None]") -> None:
-    """Puts every answer in line, and None or why at the end."""
+def _read(stream: IO[bytes], answers: "queue.Queue[Message | None]") -> None:
+    """Puts every answer in line, and None at the end, whatever the end was."""
     while True:
         try:
             answer = receive(stream)
-        except (BrokenFrameError, OSError, ValueError) as error:
-            answers.put(BrokenFrameError(str(error)))
-            return
+        except (BrokenFrameError, OSError, ValueError):
+            answer = None
         answers.put(answer)
         if answer is None:
             return

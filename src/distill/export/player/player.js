@@ -62,7 +62,7 @@ export class Model {
 
   // New codes without an end. `settings()` is asked at every position.
   async *composed(seed, settings) {
-    const { prior: about, levels, codebook_size: size, openings, longest, silent, pause } = this.table;
+    const { prior: about, levels, codebook_size: size, openings, longest, silent, pause, balance } = this.table;
     const draw = random(seed);
     const heard = [openings[Math.floor(draw() * openings.length)]];
     let state, place;
@@ -70,7 +70,7 @@ export class Model {
       const last = heard.at(-1)[0];
       let held = 0;
       while (held < heard.length && heard[heard.length - 1 - held][0] === last) held += 1;
-      const bias = new Float32Array(size);
+      const bias = Float32Array.from(balance);
       if (held >= longest[last]) bias[last] = FORBIDDEN;
       if (heard.length >= pause && heard.slice(-pause).every((codes) => silent.includes(codes[0])))
         for (const code of silent) bias[code] = FORBIDDEN;

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from distill.counted import counted
 from distill.durations import duration
 from distill.errors import LibraryError, MissingPriorError
-from distill.files.atomic import make_folder, output_error, write_json
+from distill.files.atomic import mark, write_json
 from distill.files.home import home
 from distill.files.leftovers import announced_folder, clear_held
 from distill.library import GenerationRecord, ModelEntry
@@ -169,15 +169,7 @@ def again(piece: int) -> JobView:
 def keep(piece: int, wanted: Kept) -> Done:
     """Marks a piece as one to be found again, or takes the mark away; its file stays where it is either way."""
     places.library().generation(piece)  # refuses one that is not known
-    mark = _marks() / str(piece)
-    try:
-        if wanted.kept:
-            make_folder(mark.parent)
-            mark.touch()
-        else:
-            mark.unlink(missing_ok=True)
-    except OSError as error:
-        raise output_error(mark, error) from error
+    mark(_marks() / str(piece), is_set=wanted.kept)
     return Done()
 
 
@@ -283,7 +275,7 @@ def _marks() -> Path:
 
 def _kept() -> set[int]:
     """The pieces with a mark."""
-    return {int(mark.name) for mark in _marks().glob("*") if mark.name.isdecimal()}
+    return {int(one.name) for one in _marks().glob("*") if one.name.isdecimal()}
 
 
 def _second(told: dict[str, Any], model: str | None) -> SecondView:

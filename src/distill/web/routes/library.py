@@ -76,6 +76,8 @@ class ModelDetail(ModelView):
     codebook_size: int
     bitrate: float
     """Bit/s."""
+    sound_size: int
+    """Bytes of its recordings' own sound, where it was given away with that; exported alone it leaves that out."""
     voice: str
     """Which voice was measured to be nearer to the recordings."""
 
@@ -138,6 +140,7 @@ def one_model(model: str) -> ModelDetail:
         level_names=list(LEVEL_NAMES.get(levels, ())),
         codebook_size=header.codec.codebook_size,
         bitrate=header.codec.bitrate,
+        sound_size=sum(sound.bytes for sound in header.sounds),
         voice=header.nearer_voice,
     )
 
@@ -205,8 +208,10 @@ def restore(key: str) -> Restored:
     "/models/{model}/file", response_class=FileResponse, responses={200: {"content": {"application/octet-stream": {}}}}
 )
 def export(model: str) -> FileResponse:
-    """The model's file. It holds the recordings as codes, which can be decoded."""
+    """The model's file, without the recordings' own sound. It holds them as codes, which can be decoded."""
     entry = places.model(model)
+    if read_header(entry.path).sounds:
+        return _taken_once(moving.export(entry, _gifts()), entry.path.name)
     return FileResponse(entry.path, filename=entry.path.name, content_disposition_type="attachment")
 
 
@@ -214,9 +219,6 @@ def export(model: str) -> FileResponse:
 def gift(model: str) -> JobView:
     """Writes a copy of a model with the sound of its recordings in it; whoever has that file has the recordings."""
     entry = places.model(model)
-    for old in _gifts().glob(f"*{MODEL_SUFFIX}"):  # that nobody came for
-        if time.time() - old.stat().st_mtime > _WAITS_S:
-            old.unlink(missing_ok=True)
     words: list[str | Path] = ["models", "export", entry.path, "--with-recordings", "--out", _gifts(), "--json"]
     title = f"{entry.name} with its recordings"
     return view(jobs.start("gift", title, [words], lane="library", about={}))
@@ -229,13 +231,7 @@ def take_gift(job: str) -> FileResponse:
     path = Path(str(results[0].get("model", ""))) if results else Path()
     if path.parent != absolute(_gifts()) or not path.is_file():
         raise LibraryError("This copy was taken already, or is not written yet.", "Export the model again.")
-    was = Path(str(results[0].get("was", path))).name
-    return FileResponse(
-        path,
-        filename=was,
-        content_disposition_type="attachment",
-        background=BackgroundTask(path.unlink, missing_ok=True),
-    )
+    return _taken_once(path, Path(str(results[0].get("was", path))).name)
 
 
 @router.put("/uploads/models/{name}")
@@ -268,8 +264,18 @@ def report(model: str, page: str) -> FileResponse:
 
 
 def _gifts() -> Path:
-    """Where copies wait to be taken."""
-    return home() / "gifts"
+    """Where copies wait to be taken; those that nobody came for go."""
+    folder = home() / "gifts"
+    for old in folder.glob(f"*{MODEL_SUFFIX}"):
+        if time.time() - old.stat().st_mtime > _WAITS_S:
+            old.unlink(missing_ok=True)
+    return folder
+
+
+def _taken_once(path: Path, name: str) -> FileResponse:
+    """A copy under its model's name, deleted once it was sent."""
+    gone = BackgroundTask(path.unlink, missing_ok=True)
+    return FileResponse(path, filename=name, content_disposition_type="attachment", background=gone)
 
 
 def _listed(library: Library, model: str) -> ModelEntry:

@@ -12,6 +12,7 @@ from distill.files.names import MODEL_SUFFIX, normalised, stem_from
 from distill.library import RunRecord
 from distill.recordings.corpus import ensure_usable
 from distill.runs.renamed import found_model
+from distill.runs.status import has_prior
 from distill.settings import check_length
 from distill.training import budget
 from distill.web import jobs, places
@@ -138,7 +139,9 @@ def resume(run: str, further: GoOn) -> JobView:
     minutes = [] if further.minutes is None else ["--minutes", f"{further.minutes:g}"]
     verb = "train-prior" if record.kind == "prior" else "train"
     commands: list[list[str | Path]] = [[verb, "--resume", target, *minutes, "--device", asked.device, "--json"]]
-    if record.kind != "prior":
+    # A second stage leaves the codes as they were, so the prior of its model stays.
+    is_all_there = record.kind == "refinement" and found is not None and has_prior(found)
+    if record.kind != "prior" and not is_all_there:
         planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * _PRIOR_SHARE
         commands.append(_prior(asked, record.folder, model, planned))
     commands.append(_first(asked, model, places.studio(model.stem)))

@@ -116,7 +116,7 @@ function Trainings({ runs }) {
     <td class="number">${run.settings.minutes ? duration(60 * run.settings.minutes) : run.settings.epochs ? count(run.settings.epochs, "epoch") : ""}</td></tr>`)}</tbody></table>` : html`<p class="soft">None on this computer.</p>`}</section>`;
 }
 
-/** The file as it is, or one with the recordings' sound in it. */
+/** The file without the recordings' sound, or with it. */
 function Export({ model }) {
   const [busy, wait] = useState(false);
   const give = async () => {
@@ -131,7 +131,7 @@ function Export({ model }) {
     wait(false);
   };
   return html`<${Menu} words=${busy ? "Putting the recordings in …" : "Export"} place="export end" busy=${busy}>
-    <a href=${`/api/models/${model.id}/file`} download><b>The model, ${size(model.size)}</b><small>It holds your recordings as codes, which can be decoded; it speaks with the codec's voice.</small></a>
+    <a href=${`/api/models/${model.id}/file`} download><b>The model, ${size(model.size - model.sound_size)}</b><small>It holds your recordings as codes, which can be decoded; it speaks with the codec's voice.${model.sound_size > 0 && " The recordings' own sound, which it was given with, is left out."}</small></a>
     ${model.has_prior && html`<button type="button" onClick=${give} disabled=${busy}><b>With its recordings</b><small>Their sound is in the file, so that their voice speaks elsewhere too. Whoever has the file has your recordings.</small></button>`}<//>`;
 }
 
