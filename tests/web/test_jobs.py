@@ -52,6 +52,9 @@ if word == "wait":
     except KeyboardInterrupt:
         print(json.dumps({"kept": True}))
         sys.exit(0)
+if word == "home":
+    print(json.dumps({"home": os.path.abspath(os.environ["DISTILL_HOME"])}))
+    sys.exit(0)
 if word == "warn":
     print("✓ Begun\\n! The seam may be heard.\\nA note.\\n! So it is.", file=sys.stderr)
 if word == "fail":
@@ -97,6 +100,15 @@ def test_a_job_runs_and_its_result_is_on_disk() -> None:
     assert told.progress["step"] == "Greeting"
     assert told.about == {"of": "a test"}
     assert told.wrong == ("", "")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_has_the_home_of_whoever_started_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against models and pieces in the job's own folder, which is deleted later: a DISTILL_HOME that does not begin at
+    the root was taken from there, as each command is run in that folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DISTILL_HOME", "mine")
+    assert jobs.job(until_over(start("home"))).results == [{"home": str(tmp_path / "mine")}]
 
 
 @pytest.mark.usefixtures("quick")

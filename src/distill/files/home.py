@@ -22,10 +22,11 @@ def expanded(path: Path) -> Path:
 
 
 def home() -> Path:
-    """The data folder: ``DISTILL_HOME`` if set, else the platform's place for user data.
+    """The data folder, from the root on: ``DISTILL_HOME`` if set, else the platform's place for user data.
 
     Raises:
         SettingError: if it is set to the folder of a user that there is not.
     """
     chosen = os.environ.get("DISTILL_HOME")
-    return expanded(Path(chosen)) if chosen else Path(platformdirs.user_data_dir("distill", appauthor=False))
+    place = expanded(Path(chosen)) if chosen else Path(platformdirs.user_data_dir("distill", appauthor=False))
+    return place.absolute()

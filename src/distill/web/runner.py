@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from distill.files.atomic import write_json
+from distill.files.home import home
 from distill.files.process import process_of
 from distill.web import jobs
 
@@ -36,7 +37,8 @@ def run(folder: Path) -> None:
 
 
 def _command(folder: Path, at: int, words: list[str]) -> int:
-    environment = {**os.environ, jobs.PROGRESS: str(folder / "progress.json"), "COLUMNS": "200"}
+    # The command is run in another folder, and there a DISTILL_HOME that does not begin at the root would be another one.
+    own = {"DISTILL_HOME": str(home()), jobs.PROGRESS: str(folder / "progress.json"), "COLUMNS": "200"}
     with (folder / f"{at}.out").open("wb") as out, (folder / f"{at}.err").open("wb") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "distill", *words],
@@ -44,7 +46,7 @@ def _command(folder: Path, at: int, words: list[str]) -> int:
             stdout=out,
             stderr=err,
             cwd=folder,
-            env=environment,
+            env={**os.environ, **own},
         )
         (folder / "progress.json").unlink(missing_ok=True)
         write_json(folder / "running.json", {"at": at, "process": process_of(process.pid)})
