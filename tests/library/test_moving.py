@@ -1,5 +1,6 @@
 """A piece under another name: its file, what lies beside it, and what the library knows of it."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from distill.errors import LibraryError, OutputError
 from distill.files.home import home
 from distill.formats.writing import write_audio
-from distill.library import GenerationRecord, Library
+from distill.library import GenerationRecord, Library, ModelEntry
 from distill.library.moving import TITLE_STAYS, rename_piece
-from distill.library.trash import delete_piece, restore_piece
+from distill.library.trash import delete, delete_piece, restore_piece
 
 
 @pytest.fixture
@@ -204,3 +205,17 @@ def test_where_a_renamed_piece_cannot_be_noted_its_title_is_the_old_one(
     with pytest.raises(LibraryError):
         rename_piece(library, noted, "rain")
     assert path.read_bytes() == there
+
+
+def test_what_is_on_a_disk_that_is_gone_is_taken_off_the_list_and_put_back_elsewhere(
+    library: Library, noted: GenerationRecord, tmp_path: Path, unreachable: Callable[[Path, int], None]
+) -> None:
+    """Guards against an error of the system's own, where a disk is not connected any more."""
+    item = delete_piece(library, noted)
+    assert item is not None
+    model = ModelEntry(tmp_path / "m.distill", "d", "o", "2026", 1, 1.0, None, None, False, (), 1, 1)
+    unreachable(model.path, errno.ENOTCONN)
+    assert delete(library, model) is None
+    unreachable(tmp_path, errno.ENOTCONN)
+    with pytest.raises(OutputError, match=r"the folder .* is gone"):
+        restore_piece(library, item.key)

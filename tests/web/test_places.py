@@ -1,6 +1,8 @@
 """Nothing that the page names leads out of the folders that the person named."""
 
+import errno
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,16 @@ def test_what_was_dropped_is_known_again_where_distills_folder_is_a_link(
     (places.uploads() / "prompt.wav").write_bytes(b"RIFF")
     for folder in (tmp_path / "home", tmp_path / "disk"):
         assert places.reference_of(str(folder / "uploads" / "prompt.wav")) == "upload:prompt.wav"
+
+
+def test_a_prompt_on_a_disk_that_is_gone_has_no_reference(
+    named: places.Collection, small_corpus: Path, unreachable: Callable[[Path, int], None]
+) -> None:
+    """Guards against a piece that the page cannot show, as the recording it began with may not be looked at."""
+    path = small_corpus.resolve() / "take-0.wav"
+    assert places.reference_of(str(path)) == f"recording:{named.id}/take-0.wav"
+    unreachable(path, errno.EACCES)
+    assert places.reference_of(str(path)) == ""
 
 
 def test_whoever_names_a_file_reads_which_folder_to_name(small_corpus: Path) -> None:
