@@ -195,7 +195,12 @@ def start(
             start_new_session=True,
         )
         _started.append(process)
-        write_json(folder / "process.json", process_of(process.pid))
+        try:
+            write_json(folder / "process.json", process_of(process.pid))
+        except OutputError:  # nobody could see it, or stop it; it has not begun its first command yet
+            process.kill()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return job(folder.name)
 
 
@@ -221,9 +226,17 @@ def job(given: str) -> Job:
 
 
 def stop(one: Job) -> None:
-    """Asks a job to stop, as Ctrl-C does: a training keeps its best weights. A job that waits never begins."""
-    (one.folder / "stop").touch()
-    interrupt(one.running.get("process"))
+    """Asks a job to stop, as Ctrl-C does: a training keeps its best weights. A job that waits never begins.
+
+    Raises:
+        OutputError: if that cannot be noted; its command at work is stopped all the same.
+    """
+    try:
+        (one.folder / "stop").touch()
+    except OSError as error:
+        raise output_error(one.folder, error) from error
+    finally:
+        interrupt(one.running.get("process"))
 
 
 def forget(one: Job) -> None:
