@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from distill.errors import OutputError
-from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
+from distill.files.atomic import ensure_writable, make_folder, output_error, write_json, written_aside
+from distill.files.home import home
+from distill.files.leftovers import noted_as_held
 from distill.files.names import output_file
+from distill.library import Library
 
 
 def names(folder: Path) -> list[str]:
@@ -71,6 +74,48 @@ def test_what_is_replaced_keeps_its_mode_and_its_place(tmp_path: Path) -> None:
         aside.write_bytes(b"anew")
     assert link.is_symlink()
     assert path.read_bytes() == b"anew"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+def test_what_is_private_is_never_readable_by_others(tmp_path: Path, usual_modes: None) -> None:
+    """Guards against a private model that others may read while it is written, or in its copy: its mode came last, and in a
+    copy never."""
+    private, copy = tmp_path / "m.distill", tmp_path / "copy.distill"
+    private.write_bytes(b"old")
+    private.chmod(0o600)
+    for place, like in ((private, None), (copy, private)):
+        with written_aside(place, like) as aside:
+            aside.write_bytes(b"new")
+            assert aside.stat().st_mode & 0o777 == 0o600
+        assert place.stat().st_mode & 0o777 == 0o600
+    private.chmod(0o640)
+    with written_aside(copy, private) as aside:
+        aside.write_bytes(b"new")
+        assert aside.stat().st_mode & 0o777 == 0o600
+    assert copy.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+@pytest.mark.parametrize("way", ["folder", "file", "trial", "library", "note"])
+def test_distills_own_folder_is_its_owners_alone(
+    tmp_path: Path, usual_modes: None, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Guards against the decoded sound of private recordings that everybody on the computer may read."""
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "data" / "distill"))
+    if way == "folder":
+        make_folder(home() / "cache")
+    elif way == "file":
+        write_json(home() / "presets.json", {})
+    elif way == "trial":
+        monkeypatch.setattr(Path, "rmdir", lambda _: None)
+        ensure_writable(home() / "runs")
+    elif way == "library":
+        Library(pytest.fail).models()
+    else:
+        with noted_as_held(tmp_path / "a"):
+            pass
+    assert home().stat().st_mode & 0o777 == 0o700
+    assert home().parent.stat().st_mode & 0o777 == 0o755
 
 
 def test_what_is_written_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,3 +30,16 @@ def home() -> Path:
     chosen = os.environ.get("DISTILL_HOME")
     place = expanded(Path(chosen)) if chosen else Path(platformdirs.user_data_dir("distill", appauthor=False))
     return place.absolute()
+
+
+def make_folders(folder: Path) -> None:
+    """Makes a folder and those above it, where they are not there; Distill's own for its owner alone, as the sound of private
+    recordings lies in it.
+
+    Raises:
+        OSError: if the file system refuses.
+        SettingError: as :func:`home`.
+    """
+    if folder.is_relative_to(own := home()):
+        own.mkdir(0o700, parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)

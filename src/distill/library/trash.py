@@ -104,7 +104,7 @@ def keep_copy(path: Path) -> Trashed:
     """
 
     def copy(source: Path, target: Path) -> None:
-        with written_aside(target) as aside:
+        with written_aside(target, source) as aside:
             shutil.copyfile(source, aside)
 
     return _put(absolute(path), copy, digest=ModelEntry.read(path).digest)
