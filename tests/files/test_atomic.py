@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,6 +216,47 @@ def test_a_disk_that_is_only_read_is_called_so(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(OutputError, match="the disk is read-only"), written_aside(tmp_path / "a.bin") as temporary:
         refuse(temporary)
+
+
+def test_what_is_only_read_on_windows_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a bare error of the system and a file left behind: Windows neither replaces nor deletes what is only
+    read, as the new file was by then, too."""
+    replace, unlink = Path.replace, Path.unlink
+
+    def check(path: Path) -> None:
+        if path.exists() and not path.stat().st_mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def replace_there(path: Path, target: Path) -> Path:
+        check(target)
+        return replace(path, target)
+
+    def unlink_there(path: Path, missing_ok: bool = False) -> None:
+        check(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "replace", replace_there)
+    monkeypatch.setattr(Path, "unlink", unlink_there)
+    path = tmp_path / "a.codes"
+    path.write_text("old")
+    path.chmod(0o444)
+    with (
+        pytest.raises(OutputError, match=r"a\.codes cannot be written: writing is not allowed"),
+        written_aside(path) as aside,
+    ):
+        aside.write_text("new")
+    assert names(tmp_path) == ["a.codes"]
+
+
+def test_what_cannot_be_cleared_away_hides_no_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "permission denied" in place of the words: cleaning up fails where writing has failed."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OutputError, match="the disk is full"), written_aside(tmp_path / "a.bin"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_folder_that_cannot_be_looked_into_is_refused_in_words(

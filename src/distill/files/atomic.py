@@ -79,8 +79,7 @@ def written_aside(path: Path, like: Path | None = None) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        if is_folder(temporary.parent):
-            discard(temporary)
+        discard(temporary)
 
 
 def write_json(path: Path, told: object) -> None:
@@ -94,13 +93,14 @@ def write_json(path: Path, told: object) -> None:
 
 
 def discard(path: Path) -> None:
-    """Removes what a write that failed may have left. A read-only disk holds nothing of it, but Linux refuses all the same to
-    remove what is not there, and that error would take the place of the one that says why."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        if error.errno != errno.EROFS:
-            raise
+    """Removes what a write that failed may have left, as far as the disk lets it: why it does not would take the place of the
+    error that says why nothing was written."""
+    with suppress(OSError):
+        try:
+            path.unlink(missing_ok=True)
+        except PermissionError:  # Windows removes nothing that is only read
+            path.chmod(0o600)
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -145,6 +145,7 @@ def ensure_writable(folder: Path) -> None:
             made.append(missing)
         try:
             trial.write_bytes(bytes(4096))
+            trial.unlink()
         finally:
             discard(trial)
         clear_parts(folder)

@@ -21,7 +21,6 @@ import numpy as np
 from distill.errors import OutputError
 from distill.files.atomic import discard, output_error
 from distill.files.home import home, make_folders
-from distill.files.regular import is_folder
 from distill.files.remade import deleted, make_room, used_now
 from distill.formats.files import AudioInfo, probe, read_blocks, samples_at_48k
 
@@ -158,8 +157,7 @@ def _decode_to(place: Path, info: AudioInfo) -> None:
             else "Set DISTILL_HOME to a folder that can be written to.",
         ) from error
     finally:
-        if is_folder(place.parent):
-            discard(aside)
+        discard(aside)
 
 
 @functools.cache
