@@ -78,6 +78,13 @@ def test_a_folder_is_named_as_file_managers_copy_its_path(client: Any, tmp_path:
         assert client.post("/api/collections", json={"folder": text}).json().get("folder") == str(folder), text
 
 
+def test_what_is_no_address_is_refused_in_words(client: Any) -> None:
+    """Guards against a fault of ours where brackets stand where an address names a computer."""
+    told = client.post("/api/collections", json={"folder": "file://[take] one/loops"})
+    assert told.status_code == 400
+    assert "does not say where it begins" in told.json()["what"]
+
+
 @pytest.mark.parametrize("name", ["हिन्दी गीत", "ไทยเพลงที่", "Tiếng Việt", "שִׁיר", "ok"])
 def test_a_folder_named_in_any_script_can_be_used(client: Any, tmp_path: Path, name: str) -> None:
     """Guards against a folder that is added and then not known, as its name holds combining marks."""

@@ -14,6 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -124,7 +125,10 @@ def path_named(text: str) -> Path:
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
-    return Path(url2pathname(urlsplit(text).path) if text.startswith("file://") else text)
+    if text.startswith("file://"):
+        with suppress(ValueError):  # brackets where an address names a computer: it is none
+            return Path(url2pathname(urlsplit(text).path))
+    return Path(text)
 
 
 def leave_out(one: Collection, names: Iterable[str]) -> Collection:
