@@ -175,6 +175,14 @@ def sounding() -> type[_Sounding]:
 
 
 @pytest.fixture
+def usual_modes() -> Iterator[None]:
+    """What is made can be read by everybody, as it is on most computers, unless something else is said."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
 def full_disk() -> Iterator[Callable[[int | None], None]]:
     """``full_disk(size)``: no file grows beyond so many bytes from here on; None lifts that again."""
     resource = pytest.importorskip("resource", reason="there is no such limit on Windows")

@@ -13,6 +13,7 @@ from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import CodesFileError, SettingError
 from distill.files.names import claimed, new_model_path, new_run_folder
+from distill.files.regular import is_folder
 from distill.formats.files import probe, read_blocks, samples_at_48k
 from distill.making.choice import Choice
 from distill.making.drawing import Sampling
@@ -144,7 +145,7 @@ def _target(model_path: Path | str | None, name: str | None, folder: Path) -> Pa
     path = Path() if model_path is None else given.path(model_path, "model_path")
     if name is not None and not isinstance(name, str):
         raise SettingError(f"name is {name!r}; text is needed.", "Give it as text.")
-    if name is None and not path.is_dir():
+    if name is None and not is_folder(path):
         return new_model_path(path.parent, path.name, folder)
     return new_model_path(path, name, folder)
 

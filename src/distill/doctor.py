@@ -26,6 +26,7 @@ from distill.evaluation.opus import has_opus
 from distill.files.atomic import ensure_writable
 from distill.files.home import home
 from distill.files.names import command, run_folders
+from distill.files.regular import is_file, is_folder
 from distill.formats.more_formats import EXTRA
 from distill.library import Library
 from distill.models.config import VQVAEConfig
@@ -346,7 +347,7 @@ def _instead_of(device: str) -> str:
 
 
 def _existing(place: Path) -> Path:
-    return next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
+    return next(folder for folder in (place, *place.absolute().parents) if is_folder(folder))
 
 
 def _size(folder: Path) -> int:
@@ -354,5 +355,5 @@ def _size(folder: Path) -> int:
     size = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
-            size += path.stat().st_size if path.is_file() else 0
+            size += path.stat().st_size if is_file(path) else 0
     return size

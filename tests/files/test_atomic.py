@@ -2,14 +2,18 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from distill.errors import OutputError
-from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
+from distill.files.atomic import ensure_writable, make_folder, output_error, write_json, written_aside
+from distill.files.home import home
+from distill.files.leftovers import noted_as_held
 from distill.files.names import output_file
+from distill.library import Library
 
 
 def names(folder: Path) -> list[str]:
@@ -71,6 +75,48 @@ def test_what_is_replaced_keeps_its_mode_and_its_place(tmp_path: Path) -> None:
         aside.write_bytes(b"anew")
     assert link.is_symlink()
     assert path.read_bytes() == b"anew"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+def test_what_is_private_is_never_readable_by_others(tmp_path: Path, usual_modes: None) -> None:
+    """Guards against a private model that others may read while it is written, or in its copy: its mode came last, and in a
+    copy never."""
+    private, copy = tmp_path / "m.distill", tmp_path / "copy.distill"
+    private.write_bytes(b"old")
+    private.chmod(0o600)
+    for place, like in ((private, None), (copy, private)):
+        with written_aside(place, like) as aside:
+            aside.write_bytes(b"new")
+            assert aside.stat().st_mode & 0o777 == 0o600
+        assert place.stat().st_mode & 0o777 == 0o600
+    private.chmod(0o640)
+    with written_aside(copy, private) as aside:
+        aside.write_bytes(b"new")
+        assert aside.stat().st_mode & 0o777 == 0o600
+    assert copy.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+@pytest.mark.parametrize("way", ["folder", "file", "trial", "library", "note"])
+def test_distills_own_folder_is_its_owners_alone(
+    tmp_path: Path, usual_modes: None, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Guards against the decoded sound of private recordings that everybody on the computer may read."""
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "data" / "distill"))
+    if way == "folder":
+        make_folder(home() / "cache")
+    elif way == "file":
+        write_json(home() / "presets.json", {})
+    elif way == "trial":
+        monkeypatch.setattr(Path, "rmdir", lambda _: None)
+        ensure_writable(home() / "runs")
+    elif way == "library":
+        Library(pytest.fail).models()
+    else:
+        with noted_as_held(tmp_path / "a"):
+            pass
+    assert home().stat().st_mode & 0o777 == 0o700
+    assert home().parent.stat().st_mode & 0o777 == 0o755
 
 
 def test_what_is_written_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +216,47 @@ def test_a_disk_that_is_only_read_is_called_so(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(OutputError, match="the disk is read-only"), written_aside(tmp_path / "a.bin") as temporary:
         refuse(temporary)
+
+
+def test_what_is_only_read_on_windows_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a bare error of the system and a file left behind: Windows neither replaces nor deletes what is only
+    read, as the new file was by then, too."""
+    replace, unlink = Path.replace, Path.unlink
+
+    def check(path: Path) -> None:
+        if path.exists() and not path.stat().st_mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def replace_there(path: Path, target: Path) -> Path:
+        check(target)
+        return replace(path, target)
+
+    def unlink_there(path: Path, missing_ok: bool = False) -> None:
+        check(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "replace", replace_there)
+    monkeypatch.setattr(Path, "unlink", unlink_there)
+    path = tmp_path / "a.codes"
+    path.write_text("old")
+    path.chmod(0o444)
+    with (
+        pytest.raises(OutputError, match=r"a\.codes cannot be written: writing is not allowed"),
+        written_aside(path) as aside,
+    ):
+        aside.write_text("new")
+    assert names(tmp_path) == ["a.codes"]
+
+
+def test_what_cannot_be_cleared_away_hides_no_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "permission denied" in place of the words: cleaning up fails where writing has failed."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OutputError, match="the disk is full"), written_aside(tmp_path / "a.bin"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_folder_that_cannot_be_looked_into_is_refused_in_words(

@@ -1,5 +1,6 @@
 """The library's file: of any age, used by many at once, and damaged."""
 
+import errno
 import json
 import sqlite3
 import subprocess
@@ -183,6 +184,22 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_kept(
     (words,) = told
     assert str(run(0).record) in words
     assert "line 3" in words
+
+
+def test_a_model_on_a_disk_that_is_gone_is_left_out_and_told(
+    library: Library,
+    told: list[str],
+    piece: Callable[..., GenerationRecord],
+    tmp_path: Path,
+    unreachable: Callable[[Path, int], None],
+) -> None:
+    """Guards against a library that cannot be used at all, "cannot be written", as one of its models may not be looked at."""
+    far, gone = tmp_path / "far.distill", tmp_path / "gone.distill"
+    library.add_generations([piece(0, model=str(far)), piece(1, model=str(gone))])
+    (home() / "library.db").unlink()
+    unreachable(far, errno.EACCES)
+    assert [one.seed for one in library.generations()] == [0, 1]
+    assert told == [f"Left out of the library, as they cannot be read: {far}."]
 
 
 def test_a_home_that_is_reached_by_a_link(

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import small_distill
 from distill.errors import LibraryError, OutputError
 from distill.files.home import home
 from distill.formats.writing import write_audio
-from distill.library import GenerationRecord, Library
-from distill.library.moving import TITLE_STAYS, rename_piece
-from distill.library.trash import delete_piece, restore_piece
+from distill.library import GenerationRecord, Library, ModelEntry
+from distill.library.moving import TITLE_STAYS, add, export, move, rename, rename_piece
+from distill.library.trash import delete, delete_piece, keep_copy, restore_piece
+from distill.models import save_model
 
 
 @pytest.fixture
@@ -219,3 +222,63 @@ def test_where_a_renamed_piece_cannot_be_noted_its_title_is_the_old_one(
     with pytest.raises(LibraryError):
         rename_piece(library, noted, "rain")
     assert path.read_bytes() == there
+
+
+def test_what_is_on_a_disk_that_is_gone_is_taken_off_the_list_and_put_back_elsewhere(
+    library: Library, noted: GenerationRecord, tmp_path: Path, unreachable: Callable[[Path, int], None]
+) -> None:
+    """Guards against an error of the system's own, where a disk is not connected any more."""
+    item = delete_piece(library, noted)
+    assert item is not None
+    model = ModelEntry(tmp_path / "m.distill", "d", "o", "2026", 1, 1.0, None, None, False, (), 1, 1)
+    unreachable(model.path, errno.ENOTCONN)
+    assert delete(library, model) is None
+    unreachable(tmp_path, errno.ENOTCONN)
+    with pytest.raises(OutputError, match=r"the folder .* is gone"):
+        restore_piece(library, item.key)
+
+
+def _to_another_disk(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    replace = Path.replace
+
+    def within_one_disk(path: Path, other: Path) -> Path:
+        if path == source:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return replace(path, other)
+
+    monkeypatch.setattr(Path, "replace", within_one_disk)
+    move(source, target)
+    return target
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+@pytest.mark.usefixtures("usual_modes")
+def test_a_private_model_stays_private(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a model that everybody may read, and the recordings in it, once it is renamed, copied or moved."""
+    path = save_model(tmp_path / "m.distill", small_distill.small_model(small_distill.small_codec()))
+    path.chmod(0o600)
+    entry = library.note_model(path)
+    modes = {
+        "exported": _mode(export(entry, tmp_path / "gifts")),
+        "imported": _mode(add(library, path, in_place=False, is_checked=True).path),
+        "kept": _mode(keep_copy(path).file),
+    }
+    renamed = rename(library, entry, "drums").path
+    modes["renamed"] = _mode(renamed)
+    modes["moved"] = _mode(_to_another_disk(renamed, tmp_path / "gifts" / "moved.distill", monkeypatch))
+    assert modes == dict.fromkeys(modes, "0o600")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+@pytest.mark.usefixtures("usual_modes")
+def test_what_lies_beside_a_private_piece_stays_private(
+    library: Library, noted: GenerationRecord, tmp_path: Path
+) -> None:
+    """Guards against a list that tells everybody which recordings a private piece is made of."""
+    (tmp_path / "a-0.json").chmod(0o600)
+    rename_piece(library, noted, "rain")
+    assert _mode(tmp_path / "rain.json") == "0o600"
+
+
+def _mode(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)

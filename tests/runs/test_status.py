@@ -18,8 +18,10 @@ from distill.library import Library
 from distill.library.moving import rename
 from distill.library.records import RunRecord, to_json
 from distill.models import save_model
+from distill.runs.copies import is_same
 from distill.runs.events import EventLog, events_file
 from distill.runs.renamed import model_of
+from distill.runs.resume import stopped_codec
 from distill.runs.status import MOST_POINTS, RunStatus, look
 from distill.training.metrics import (
     ExtractionProgress,
@@ -145,6 +147,18 @@ def test_a_model_on_a_disk_that_is_gone_is_not_there(tmp_path: Path, unreachable
     (tmp_path / "codec.state").touch()
     unreachable(tmp_path / "m.distill", errno.ENOTCONN)
     assert look(tmp_path).next_command.endswith(f"train --resume {tmp_path}")
+
+
+def test_a_model_on_a_disk_that_is_gone_is_in_nobodys_way(
+    tmp_path: Path, unreachable: Callable[[Path, int], None]
+) -> None:
+    """Guards against an error of the system's own for whoever goes on with a training, or with another one."""
+    model = tmp_path / "m.distill"
+    model.touch()
+    for path in (model, model / "codec.state"):
+        unreachable(path, errno.EACCES)
+    assert not is_same(tmp_path, model)
+    assert stopped_codec(model) is None
 
 
 @pytest.mark.parametrize("is_read_only", [False, True])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pytest
 
 import small_distill
 from distill.errors import OutputError
+from distill.files.atomic import write_json
 from distill.files.home import home
+from distill.files.process import lives
 from distill.training import budget
-from distill.web import jobs
+from distill.web import jobs, runner
 
 WAIT_S = 60.0
 
@@ -54,6 +57,9 @@ if word == "wait":
     except KeyboardInterrupt:
         print(json.dumps({"kept": True}))
         sys.exit(0)
+if word == "home":
+    print(json.dumps({"home": os.path.abspath(os.environ["DISTILL_HOME"])}))
+    sys.exit(0)
 if word == "warn":
     print("✓ Begun\\n! The seam may be heard.\\nA note.\\n! So it is.", file=sys.stderr)
 if word == "fail":
@@ -99,6 +105,15 @@ def test_a_job_runs_and_its_result_is_on_disk() -> None:
     assert told.progress["step"] == "Greeting"
     assert told.about == {"of": "a test"}
     assert told.wrong == ("", "")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_has_the_home_of_whoever_started_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against models and pieces in the job's own folder, which is deleted later: a DISTILL_HOME that does not begin at
+    the root was taken from there, as each command is run in that folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DISTILL_HOME", "mine")
+    assert jobs.job(until_over(start("home"))).results == [{"home": str(tmp_path / "mine")}]
 
 
 @pytest.mark.usefixtures("quick")
@@ -184,6 +199,66 @@ def test_a_runner_that_was_killed_is_told_from_one_that_works() -> None:
     assert over(job) == "interrupted"
     assert "killed" in jobs.job(job.id).wrong[0]
     os.kill(running["process"]["pid"], signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("quick", "hears_ctrl_c")
+@pytest.mark.parametrize("is_full", [{"running.json"}, {"running.json", "ended.json"}])
+def test_a_command_ends_with_the_job_that_cannot_be_noted(monkeypatch: pytest.MonkeyPatch, is_full: set[str]) -> None:
+    """Guards against a training that goes on though nothing can stop it: on a full disk its runner died, and with it the only
+    one who knew its process."""
+    folder = home() / "jobs" / "20260101-000000-000000-t"
+    told = {"kind": "t", "title": "t", "lane": "l", "commands": [["wait"], ["say", "never"]], "about": {}}
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps({**told, "created": "2026-01-01T00:00:00+00:00"}))
+    begun: list[dict[str, Any]] = []
+
+    def full(path: Path, told: Any) -> None:
+        begun.extend([told["process"]] if "process" in told else [])
+        if path.name in is_full:
+            raise OutputError(f"{path} cannot be written: the disk is full.", "Free some space.")
+        write_json(path, told)
+
+    monkeypatch.setattr("distill.web.runner.write_json", full)
+    with pytest.raises(OutputError, match="full") if "ended.json" in is_full else nullcontext():
+        runner.run(folder)
+    assert [lives(one) for one in begun] == [False]
+    why = f"{folder / 'running.json'} cannot be written: the disk is full."
+    assert "ended.json" in is_full or jobs.job(folder.name).wrong == (why, "Free some space.")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_that_cannot_be_noted_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against work that nobody can stop, nor see, as the process that does it is not known."""
+    begun = []
+
+    def full(path: Path, told: Any) -> None:
+        if path.name == "process.json":
+            begun.append(told)
+            raise OutputError(f"{path} cannot be written: the disk is full.", "Free some space.")
+        write_json(path, told)
+
+    monkeypatch.setattr(jobs, "write_json", full)
+    with pytest.raises(OutputError, match="full"):
+        start("say", "never")
+    assert jobs.jobs() == []
+    until(lambda: not lives(begun[0]))
+
+
+@pytest.mark.usefixtures("quick")
+def test_where_nothing_can_be_noted_a_job_is_stopped_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a training that goes on, on a disk on which it cannot be noted that it was stopped."""
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    job = start("wait")
+    until(lambda: "waiting" in jobs.job(job.id).words)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Path, "touch", full)
+        with pytest.raises(OutputError, match="the disk is full"):
+            jobs.stop(jobs.job(job.id))
+    over(job)
+    assert jobs.job(job.id).results == [{"kept": True}]
 
 
 def test_a_job_that_is_just_being_started_is_not_over(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """A recording that a model learned from is heard wherever it is now, and never another one of its name."""
 
 import dataclasses
+import errno
 import io
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,19 @@ def test_it_is_found_under_another_name_in_a_folder_on_the_page(
     long_ago = time.time() - 60
     os.utime(folder / "below" / "another name.wav", (long_ago, long_ago))
     assert places.sound(known) == folder / "below" / "another name.wav"
+
+
+def test_it_is_found_beside_a_folder_on_a_disk_that_is_gone(
+    known: str, small_corpus: Path, tmp_path: Path, unreachable: Callable[[Path, int], None]
+) -> None:
+    """Guards against a recording that is not heard, though it is there, as another folder may not be looked into."""
+    _forget_all()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        shutil.copy(small_corpus / "take-0.wav", tmp_path / name)
+        places.add_collection(tmp_path / name)
+    unreachable(tmp_path / "a" / "take-0.wav", errno.ENOTCONN)
+    assert places.sound(known) == tmp_path / "b" / "take-0.wav"
 
 
 def test_it_is_found_in_the_cache(client: Any, known: str, passage: np.ndarray, small_corpus: Path) -> None:

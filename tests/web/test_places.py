@@ -1,6 +1,8 @@
 """Nothing that the page names leads out of the folders that the person named."""
 
+import errno
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,13 @@ def test_a_folder_is_named_as_file_managers_copy_its_path(client: Any, tmp_path:
         assert client.post("/api/collections", json={"folder": text}).json().get("folder") == str(folder), text
 
 
+def test_what_is_no_address_is_refused_in_words(client: Any) -> None:
+    """Guards against a fault of ours where brackets stand where an address names a computer."""
+    told = client.post("/api/collections", json={"folder": "file://[take] one/loops"})
+    assert told.status_code == 400
+    assert "does not say where it begins" in told.json()["what"]
+
+
 @pytest.mark.parametrize("name", ["हिन्दी गीत", "ไทยเพลงที่", "Tiếng Việt", "שִׁיר", "ok"])
 def test_a_folder_named_in_any_script_can_be_used(client: Any, tmp_path: Path, name: str) -> None:
     """Guards against a folder that is added and then not known, as its name holds combining marks."""
@@ -123,6 +132,16 @@ def test_what_was_dropped_is_known_again_where_distills_folder_is_a_link(
     (places.uploads() / "prompt.wav").write_bytes(b"RIFF")
     for folder in (tmp_path / "home", tmp_path / "disk"):
         assert places.reference_of(str(folder / "uploads" / "prompt.wav")) == "upload:prompt.wav"
+
+
+def test_a_prompt_on_a_disk_that_is_gone_has_no_reference(
+    named: places.Collection, small_corpus: Path, unreachable: Callable[[Path, int], None]
+) -> None:
+    """Guards against a piece that the page cannot show, as the recording it began with may not be looked at."""
+    path = small_corpus.resolve() / "take-0.wav"
+    assert places.reference_of(str(path)) == f"recording:{named.id}/take-0.wav"
+    unreachable(path, errno.EACCES)
+    assert places.reference_of(str(path)) == ""
 
 
 def test_whoever_names_a_file_reads_which_folder_to_name(small_corpus: Path) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from distill.errors import SettingError
+from distill.errors import OutputError, SettingError
 from distill.web.token import token_from
 
 
@@ -50,3 +51,13 @@ def test_a_pipe_will_do(tmp_path: Path) -> None:
     os.close(write)
     assert token_from(Path(f"/dev/fd/{read}")) == ("0123456789abcdef", False)
     os.close(read)
+
+
+def test_a_token_without_room_leaves_nothing(tmp_path: Path, full_disk: Callable[[int | None], None]) -> None:
+    """Guards against half a token in its place: once there is room again it would be refused as too short."""
+    file = tmp_path / "token"
+    full_disk(10)
+    with pytest.raises(OutputError, match="cannot be written"):
+        token_from(file)
+    full_disk(None)
+    assert token_from(file)[1]

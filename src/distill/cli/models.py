@@ -26,7 +26,7 @@ from distill.counted import bytes_in_words, counted
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.files.names import command
-from distill.files.regular import absolute
+from distill.files.regular import absolute, is_file, is_folder
 
 if TYPE_CHECKING:
     from distill.library import Library, ModelEntry, RunRecord
@@ -280,7 +280,7 @@ def _entry(library: "Library", given: Path, is_needed: bool = True, only_looks: 
     """The entry of a model; with ``is_needed`` its file must be there. Who ``only_looks`` can do so on a read-only disk."""
     from distill.library import naming
 
-    if not is_needed and not given.is_file() and str(given) == given.name:
+    if not is_needed and not is_file(given) and str(given) == given.name:
         return naming.find(library, str(given))
     path = naming.path_of(library, given)
     return library.look_at_model(path) if only_looks else library.note_model(path)
@@ -291,7 +291,7 @@ def _model_files(given: Iterable[Path]) -> list[Path]:
 
     files: list[Path] = []
     for path in given:
-        inside = sorted(path.rglob(f"*{MODEL_SUFFIX}")) if path.is_dir() else [path]
+        inside = sorted(path.rglob(f"*{MODEL_SUFFIX}")) if is_folder(path) else [path]
         if not inside:
             raise SettingError(f"There is no {MODEL_SUFFIX} file in {path}.", "Name another folder, or a file.")
         files += inside

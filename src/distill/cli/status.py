@@ -10,7 +10,7 @@ from distill.cli import options
 from distill.cli.console import STAGE_NAMES, listing, note, percent, place, print_json, warn
 from distill.durations import about
 from distill.errors import SettingError
-from distill.files.regular import absolute
+from distill.files.regular import absolute, is_folder, is_there
 
 if TYPE_CHECKING:
     from distill.runs.status import RunStatus
@@ -60,7 +60,7 @@ def _one(given: Path) -> "RunStatus":
     found = named if is_run(named) and not is_run(given) else options.run_or_model(given)
     if is_run(found):
         return look(found)
-    if found.is_dir():
+    if is_folder(found):
         raise SettingError(
             f"{found} is not a run: no training has recorded anything there.",
             "Give a run's folder or its name, as distill status --all shows them, or a model.",
@@ -78,7 +78,7 @@ def _folders_of(model: Path) -> list[Path]:
     from distill.runs.status import records_of
 
     path, named = str(absolute(model)), set()
-    if model.exists():
+    if is_there(model):
         header = read_header(model)
         codec = header.codec_training
         named = {codec.get("run"), codec.get(SECOND_RUN), (header.prior_training or {}).get("run")}

@@ -308,7 +308,7 @@ def _copied(codec: Path, model: Path) -> str:
     from distill.files.atomic import written_aside
 
     try:
-        with written_aside(model) as aside:
+        with written_aside(model, codec) as aside:
             shutil.copyfile(codec, aside)
     except DistillError as error:
         return str(error)

@@ -12,7 +12,7 @@ from distill.cli.console import place, print_json, settings_table
 from distill.cli.outputs import a_folder
 from distill.cli.watched import watched
 from distill.files.names import command
-from distill.files.regular import absolute
+from distill.files.regular import absolute, is_there
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -175,11 +175,11 @@ def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
     from distill.models.model_file import load_model
     from distill.runs.resume import has_second_stage, refined_model, refuse_forgotten, refuse_unsaved, stopped_codec
 
-    run = options.run_or_model(run) if run.exists() else run
+    run = options.run_or_model(run) if is_there(run) else run
     first = stopped_codec(run)
     if first is None:
         refuse_unsaved(run)
-    if first is None and not run.exists():  # not the path of a model that was never written: a name
+    if first is None and not is_there(run):  # not the path of a model that was never written: a name
         run = options.run_or_model(run)
         first = stopped_codec(run)
     if first is None:
@@ -189,7 +189,7 @@ def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
         _resume_second(folder, model_path, None, asked)
         return
     asked = replace(asked, is_high=asked.is_high or first.second_stage is not None)
-    is_refined = first.model_path.exists() and has_second_stage(load_model(first.model_path), first.model_path)
+    is_refined = is_there(first.model_path) and has_second_stage(load_model(first.model_path), first.model_path)
     if is_refined or (first.is_finished and asked.is_high):
         _resume_second(folder, first.model_path, first, asked)
     else:

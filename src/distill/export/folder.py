@@ -9,6 +9,7 @@ from pathlib import Path
 from distill.errors import OutputError
 from distill.files.atomic import output_error, sync_folder
 from distill.files.leftovers import part_beside
+from distill.files.regular import is_folder, is_there
 
 
 @contextmanager
@@ -33,11 +34,11 @@ def folder_aside(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        if aside.is_dir():
+        if is_folder(aside):
             shutil.rmtree(aside)
 
 
 def refuse_if_taken(path: Path) -> None:
     """Raises OutputError if something is there already."""
-    if path.exists():
+    if is_there(path):
         raise OutputError(f"{path} already exists.", "Choose another --out, or move it away.")

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distill.errors import OutputError
+from distill.files.home import make_folders
 from distill.files.leftovers import clear_parts, part_beside
-from distill.files.regular import absolute, is_folder, is_link
+from distill.files.regular import absolute, is_file, is_folder, is_link
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "Free some space or choose another folder."),
@@ -38,24 +39,32 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def written_aside(path: Path, like: Path | None = None) -> Iterator[Path]:
     """Gives a temporary path beside ``path``; when the block ends well its content becomes ``path``.
 
     Missing parent folders are made. A file that is replaced keeps its mode, and a link its place: what it leads to is written.
-    When anything fails the temporary file is removed and ``path`` stays as it was.
+    Until the new one has that mode only its owner can read it. When anything fails the temporary file is removed and ``path``
+    stays as it was.
+
+    Args:
+        like: a file whose mode it gets instead, as that of which it is a copy.
 
     Raises:
         OutputError: if the file system refuses, or a file to read from is missing.
     """
     place = absolute(path) if is_link(path) else path
     temporary = part_beside(place, path.suffix)
+    # Windows has no modes but that a file is only read, and a copy of one need not be.
+    kept = place if like is None or os.name == "nt" else like
     new_folders = [folder for folder in place.parents if not is_folder(folder)]
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(place.parent)
+        if is_file(kept):
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        _keep_mode(place, temporary)
+        _keep_mode(kept, temporary)
         temporary.replace(place)
         for folder in (place.parent, *(folder.parent for folder in new_folders)):
             sync_folder(folder)
@@ -70,8 +79,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        if is_folder(temporary.parent):
-            discard(temporary)
+        discard(temporary)
 
 
 def write_json(path: Path, told: object) -> None:
@@ -114,13 +122,14 @@ def mark(place: Path, *, is_set: bool) -> None:
 
 
 def discard(path: Path) -> None:
-    """Removes what a write that failed may have left. A read-only disk holds nothing of it, but Linux refuses all the same to
-    remove what is not there, and that error would take the place of the one that says why."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        if error.errno != errno.EROFS:
-            raise
+    """Removes what a write that failed may have left, as far as the disk lets it: why it does not would take the place of the
+    error that says why nothing was written."""
+    with suppress(OSError):
+        try:
+            path.unlink(missing_ok=True)
+        except PermissionError:  # Windows removes nothing that is only read
+            path.chmod(0o600)
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -138,10 +147,10 @@ def sync_folder(folder: Path) -> None:
             raise
 
 
-def _keep_mode(replaced: Path, temporary: Path) -> None:
-    """Gives the new file the mode of the one that it replaces, where there is one and the disk has modes."""
+def _keep_mode(kept: Path, temporary: Path) -> None:
+    """Gives the new file the mode of one that is there, such as that which it replaces, where the disk has modes."""
     try:
-        shutil.copymode(replaced, temporary)
+        shutil.copymode(kept, temporary)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -161,10 +170,11 @@ def ensure_writable(folder: Path) -> None:
     made: list[Path] = []
     try:
         for missing in reversed([one for one in (folder, *folder.parents) if not is_folder(one)]):
-            missing.mkdir(exist_ok=True)
+            make_folders(missing)
             made.append(missing)
         try:
             trial.write_bytes(bytes(4096))
+            trial.unlink()
         finally:
             discard(trial)
         clear_parts(folder)
@@ -183,7 +193,7 @@ def make_folder(folder: Path) -> Path:
         OutputError: if the file system refuses.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise output_error(folder, error) from error
     return folder

@@ -25,10 +25,24 @@ def expanded(path: Path) -> Path:
 
 
 def home() -> Path:
-    """The data folder: ``DISTILL_HOME`` if set, else the platform's place for user data.
+    """The data folder, from the root on: ``DISTILL_HOME`` if set, else the platform's place for user data.
 
     Raises:
         SettingError: if it is set to the folder of a user that there is not.
     """
     chosen = os.environ.get("DISTILL_HOME")
-    return expanded(Path(chosen)) if chosen else Path(platformdirs.user_data_dir("distill", appauthor=False))
+    place = expanded(Path(chosen)) if chosen else Path(platformdirs.user_data_dir("distill", appauthor=False))
+    return place.absolute()
+
+
+def make_folders(folder: Path) -> None:
+    """Makes a folder and those above it, where they are not there; Distill's own for its owner alone, as the sound of private
+    recordings lies in it.
+
+    Raises:
+        OSError: if the file system refuses.
+        SettingError: as :func:`home`.
+    """
+    if folder.is_relative_to(own := home()):
+        own.mkdir(0o700, parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from distill.files.home import home
+from distill.files.home import home, make_folders
 from distill.files.process import began, host, lives, this_process
 from distill.files.regular import absolute
 
@@ -56,7 +56,7 @@ def noted_as_held(path: Path) -> Iterator[None]:
     place = home() / _NOTES / f"{secrets.token_hex(8)}.json"
     told = {"path": os.fsencode(absolute(path)).hex(), "file": _identity(path), "process": this_process()}
     with contextlib.suppress(OSError):  # a disk that is only read: then nobody clears up after this process
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(place.parent)
         place.write_text(json.dumps(told), encoding="utf-8")
     try:
         yield

@@ -18,7 +18,7 @@ from distill.errors import OutputError
 from distill.files.atomic import discard, ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.leftovers import clear_held, noted_as_held
-from distill.files.regular import absolute, digest_of_place, is_folder
+from distill.files.regular import absolute, digest_of_place, is_folder, is_there
 
 MODEL_SUFFIX = ".distill"
 CODES_SUFFIX = ".codes"
@@ -48,7 +48,7 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
         return free_path(out / f"{stem_from(absolute(folder).name) or 'model'}{MODEL_SUFFIX}")
     stem = given_name(name, MODEL_SUFFIX, "model")
     path = out / f"{stem}{MODEL_SUFFIX}"
-    if path.exists():
+    if is_there(path):
         raise OutputError(f"{path} already exists.", "Choose another --name or --out, or move it away.")
     return path
 

@@ -76,6 +76,11 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
+def is_there(path: Path) -> bool:
+    """The same of anything."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def is_link(path: Path) -> bool:
     """The same of a link, wherever it leads."""
     return os.path.islink(path)  # noqa: PTH114

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from distill.errors import OutputError
 from distill.files.beside import SIDECAR_FORMAT
+from distill.files.regular import is_file
 
 
 def quoted(words: str) -> str:
@@ -26,7 +27,7 @@ def companions(piece: Path, name: str) -> list[tuple[Path, str]]:
     found: dict[str, tuple[Path, str]] = {}
     for path in sorted(piece.parent.glob(f"{escape(piece.stem)}*")):
         numbered = re.fullmatch(r"(-\d+)?", path.stem.removeprefix(piece.stem))
-        if numbered and path.suffix in _SAYS and path.suffix not in found and path.is_file():
+        if numbered and path.suffix in _SAYS and path.suffix not in found and is_file(path):
             now = _text_of(path)
             then = None if now is None else _SAYS[path.suffix](now, piece.name, name)
             if then is not None:

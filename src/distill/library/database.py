@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, output_error
+from distill.files.home import make_folders
 from distill.files.names import free_path
 from distill.library import schema
 
@@ -125,7 +126,7 @@ class Database:
 
     def _sound(self) -> sqlite3.Connection | None:
         """The file as it is; None if it is damaged."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(self.path.parent)
         connection = self._connected()
         try:
             is_sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"

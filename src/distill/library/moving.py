@@ -118,7 +118,7 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
 
 def _rewritten(model: Path, target: Path, without: Collection[str] = (), **changes: object) -> None:
     """Writes a model that says other things of itself, ``without`` some of its tensors."""
-    with errors_in_words(model), open_regular(model) as file, written_aside(target) as aside:
+    with errors_in_words(model), open_regular(model) as file, written_aside(target, model) as aside:
         table = read_table(file, KEY)
         header = checked_header(model, table)
 
@@ -194,7 +194,7 @@ class _Beside(NamedTuple):
             move(self.was, self.new)
             undo.callback(move, self.new, self.was)
             return
-        with reserving_exactly(self.new), written_aside(self.new) as aside:
+        with reserving_exactly(self.new), written_aside(self.new, self.was) as aside:
             aside.write_text(self.text, encoding="utf-8")
         undo.callback(self.new.unlink)
 
@@ -232,7 +232,7 @@ def move(source: Path, target: Path) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise output_error(target, error) from error
-        with written_aside(target) as aside:
+        with written_aside(target, source) as aside:
             shutil.copyfile(source, aside)
         _unlink(source)
 
@@ -256,7 +256,7 @@ def _recase(source: Path, target: Path) -> None:
 
 
 def _copied(source: Path, target: Path) -> Path:
-    with reserving_exactly(target), written_aside(target) as aside:
+    with reserving_exactly(target), written_aside(target, source) as aside:
         shutil.copyfile(source, aside)
     return target
 

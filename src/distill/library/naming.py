@@ -7,7 +7,7 @@ from distill.errors import LibraryError
 from distill.files.beside import sound_of_sidecar
 from distill.files.home import expanded
 from distill.files.names import MODEL_SUFFIX, advice_on_missing, command, normalised, searchable
-from distill.files.regular import absolute
+from distill.files.regular import absolute, is_file, is_there
 from distill.library.catalogue import Library
 from distill.library.meant import could_be_any
 from distill.library.records import GenerationRecord, ModelEntry
@@ -20,10 +20,10 @@ def path_of(library: Library, given: Path) -> Path:
     Raises:
         LibraryError: if no model is meant, or more than one.
     """
-    if given.is_file() or str(given) != given.name:
+    if is_file(given) or str(given) != given.name:
         return given
     name = str(given).removesuffix(MODEL_SUFFIX)
-    if given.exists() and chosen(name, library.models()) is None:
+    if is_there(given) and chosen(name, library.models()) is None:
         return given  # a folder, of which the loader says what is wrong with it
     entry = find(library, str(given))
     if not entry.is_there:

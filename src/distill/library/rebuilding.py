@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from distill.errors import ModelFileError
 from distill.files.home import home
@@ -40,11 +41,13 @@ def find_everything(journal: Path, damaged: Path | None, tell: Callable[[str], N
     paths |= set((home() / "models").glob(f"*{MODEL_SUFFIX}")) | _paths_in(damaged)
     models = []
     for path in sorted(paths):
-        if path.suffix == MODEL_SUFFIX and path.is_file():
-            try:
+        try:
+            if path.suffix == MODEL_SUFFIX and S_ISREG(path.stat().st_mode):
                 models.append(ModelEntry.read(path))
-            except ModelFileError:
-                unreadable.append(str(path))
+        except (FileNotFoundError, NotADirectoryError):  # moved or deleted
+            continue
+        except (ModelFileError, OSError, ValueError):  # the last where a damaged database names what can be no path
+            unreadable.append(str(path))
     if unreadable:
         tell(
             f"Left out of the library, as they cannot be read: {', '.join(unreadable[:5])}{' …' * (len(unreadable) > 5)}."

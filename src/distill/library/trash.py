@@ -13,7 +13,7 @@ from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, write_json, written_aside
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, SOUND_SUFFIXES, claimed, free_path, new_folder, normalised, searchable
-from distill.files.regular import absolute
+from distill.files.regular import absolute, is_folder, is_there
 from distill.library.beside import companions
 from distill.library.catalogue import Library
 from distill.library.meant import could_be_any
@@ -72,7 +72,7 @@ def delete(library: Library, entry: ModelEntry) -> Trashed | None:
         ModelFileError: if the file is no longer a model.
         OutputError: if a training is writing it, or it cannot be moved.
     """
-    if not entry.path.exists():
+    if not is_there(entry.path):
         library.forget_model(entry.path)
         return None
     with claimed(entry.path):
@@ -104,7 +104,7 @@ def keep_copy(path: Path) -> Trashed:
     """
 
     def copy(source: Path, target: Path) -> None:
-        with written_aside(target) as aside:
+        with written_aside(target, source) as aside:
             shutil.copyfile(source, aside)
 
     return _put(absolute(path), copy, digest=ModelEntry.read(path).digest)
@@ -210,7 +210,7 @@ def _target(item: Trashed, out: Path | None) -> Path:
     """Where it goes back to, in a folder that can be written to."""
     if out is not None:
         target = make_folder(out) / item.file.name
-    elif item.was is None or item.was.suffix != item.file.suffix or not item.was.parent.is_dir():
+    elif item.was is None or item.was.suffix != item.file.suffix or not is_folder(item.was.parent):
         place = "where it was is no longer known" if item.was is None else f"the folder {item.was.parent} is gone"
         raise OutputError(f"{item.name} cannot be put back: {place}.", "Name another folder with --out.")
     else:

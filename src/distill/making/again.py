@@ -109,7 +109,7 @@ def _same_model(library: Library, generation: GenerationRecord, device: torch.de
 
 def _same_file(generation: GenerationRecord, path: Path) -> Path:
     """The prompt, or the recording a passage was made anew in, as it was."""
-    if not path.is_file():
+    if not is_file(path):
         raise AudioFileError(
             f"{path}, which piece {generation.id} was made from, is gone.",
             "If it was moved, say where: --given FILE",

@@ -20,8 +20,7 @@ import numpy as np
 
 from distill.errors import OutputError
 from distill.files.atomic import discard, output_error
-from distill.files.home import home
-from distill.files.regular import is_folder
+from distill.files.home import home, make_folders
 from distill.files.remade import deleted, make_room, used_now
 from distill.formats.files import AudioInfo, probe, read_blocks, samples_at_48k
 
@@ -128,7 +127,7 @@ def _decode_to(place: Path, info: AudioInfo) -> None:
     samples = samples_at_48k(info)
     aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(place.parent)
         # Plain writes, not a writable memory map: on a full disk a map kills the process, a write says why.
         with aside.open("wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": (info.channels, samples)}
@@ -158,8 +157,7 @@ def _decode_to(place: Path, info: AudioInfo) -> None:
             else "Set DISTILL_HOME to a folder that can be written to.",
         ) from error
     finally:
-        if is_folder(place.parent):
-            discard(aside)
+        discard(aside)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
+from distill.files.home import make_folders
 from distill.files.remade import used_now
 from distill.recordings.cache import cache_folder
 
@@ -29,7 +30,7 @@ def remembered(name: str, measured: Callable[[], Any]) -> Any:
     aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
     # A disk that is full, another person's cache: then it is measured the next time too.
     with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(place.parent)
         try:
             aside.write_text(json.dumps([value, _digest(value)]), encoding="utf-8")
             aside.replace(place)

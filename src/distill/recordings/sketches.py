@@ -15,6 +15,7 @@ from distill.audio.mixing import Mix, mixed
 from distill.audio.rate import SAMPLE_RATE
 from distill.errors import OutputError
 from distill.files.atomic import output_error
+from distill.files.home import make_folders
 from distill.recordings.cache import cache_folder, let_go
 
 RATE = 16_000
@@ -76,7 +77,7 @@ def _on_disk(parts: Iterable[np.ndarray]) -> np.ndarray:
     """The same in a file beside the cache that goes with the last who reads it, be that by a crash."""
     place = cache_folder()
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        make_folders(place)
         with tempfile.TemporaryFile(dir=place) as file:
             shape: tuple[int, ...] = (0,)
             for part in parts:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from distill.errors import ModelFileError, StateFileError
 from distill.files.atomic import output_error
 from distill.files.names import new_run_folder, run_folders
+from distill.files.regular import is_there
 from distill.models.header import SECOND_RUN, Header, read_header
 from distill.runs.events import OLD_LOG, events_file, state_file
 from distill.runs.saved import BRANCHED_FROM, STATE_KINDS, RefinementRun, Stopped
@@ -41,7 +42,7 @@ def branch_of(mark: object, model: Path, stage: str) -> Path | None:
 
 def is_same(one: Path, other: Path) -> bool:
     """Whether both are there, and one file."""
-    return one.exists() and other.exists() and one.samefile(other)
+    return is_there(one) and is_there(other) and one.samefile(other)
 
 
 def on_its_own(stopped: S, model: Path, stage: str) -> S:
@@ -54,7 +55,7 @@ def on_its_own(stopped: S, model: Path, stage: str) -> S:
         return stopped
     about, folder = stopped.state.values["about"], stopped.run_folder
     origin = Path(about["model"])
-    if not origin.exists() or not model.exists() or is_same(origin, model):
+    if not is_there(origin) or not is_there(model) or is_same(origin, model):
         return stopped
     try:
         is_copied = run_of(read_header(origin), stage) == folder.name

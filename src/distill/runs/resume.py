@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from distill import models
 from distill.errors import OutputError, SettingError, StateFileError
 from distill.files.names import command, new_run_folder, run_folders
-from distill.files.regular import absolute
+from distill.files.regular import absolute, is_file, is_folder, is_there
 from distill.models.header import UNMEASURED, read_header
 from distill.runs.copies import branch_of, is_same, on_its_own, run_of
 from distill.runs.events import STAGES, state_file
@@ -45,21 +45,21 @@ def stopped_codec(run: Path) -> Stopped | None:
         ModelFileError, StateFileError: if what is there is damaged, or the run has a second stage and its model was moved.
         OutputError: if another model has taken the name of the run's.
     """
-    if run.is_dir():
+    if is_folder(run):
         found = run
-    elif run.exists():
+    elif is_there(run):
         mark = run_of(read_header(run), "codec")
         branch = branch_of(mark, run, "codec")
         found = branch or next((folder for folder in run_folders() if folder.name == mark), run)
     else:
         path = str(absolute(run))
         found = _newest(run.stem, "codec", lambda values: values["about"]["model"] == path) or run
-    if not state_file(found, "codec").exists():
+    if not is_there(state_file(found, "codec")):
         return None
     stopped = _load(found, "codec")
-    model_path = stopped.model_path if run.is_dir() else run
-    if not model_path.exists():
-        if state_file(found, "refinement").exists():  # both stages would begin again, in place of what is saved
+    model_path = stopped.model_path if is_folder(run) else run
+    if not is_there(model_path):
+        if is_there(state_file(found, "refinement")):  # both stages would begin again, in place of what is saved
             raise StateFileError(*where_is(model_path, "codec"))
         return dataclasses.replace(stopped, model_path=model_path)
     training = read_header(model_path).codec_training
@@ -75,10 +75,10 @@ def refuse_unsaved(run: Path) -> None:
         StateFileError: with how to begin again.
     """
     path = str(absolute(run))
-    found = [run] if run.is_dir() else [] if run.exists() else run_folders()
+    found = [run] if is_folder(run) else [] if is_there(run) else run_folders()
     for status in map(look, found):
         record, (words, _, again) = status.record, status.message.partition(BEGIN_AGAIN)
-        if record is not None and again and record.kind == "codec" and (run.is_dir() or record.model == path):
+        if record is not None and again and record.kind == "codec" and (is_folder(run) or record.model == path):
             raise StateFileError(words.strip(), f"{BEGIN_AGAIN}{again}")
 
 
@@ -104,7 +104,7 @@ def refuse_with_prior(model_path: Path, run_folder: Path) -> None:
     Raises:
         SettingError: with how the codec's run goes on beside it.
     """
-    if model_path.exists() and read_header(model_path).has_prior:
+    if is_there(model_path) and read_header(model_path).has_prior:
         raise SettingError(
             f"{model_path} has a prior by now, trained on the codes of this codec; another codec would make it useless.",
             f"Move the model away to keep it, then go on with: {command('distill', 'train', '--resume', run_folder)}",
@@ -120,13 +120,13 @@ def refined_model(run: Path) -> Path:
     Raises:
         StateFileError: if the folder holds no such run, or its model was moved.
     """
-    if run.is_dir() and not state_file(run, "refinement").exists():
+    if is_folder(run) and not is_there(state_file(run, "refinement")):
         raise StateFileError(
             f"{run} holds no training of a codec that could go on.",
             "Give a model file, or a run's folder with its states.",
         )
-    model_path = _load(run, "refinement").model_path if run.is_dir() else run
-    if run.is_dir() and not model_path.exists():
+    model_path = _load(run, "refinement").model_path if is_folder(run) else run
+    if is_folder(run) and not is_there(model_path):
         raise StateFileError(*where_is(model_path, "refinement"))
     return model_path
 
@@ -146,8 +146,8 @@ def stopped_prior(run: Path, model_path: Path | None = None) -> Stopped:
         ModelFileError, StateFileError: if what is there is damaged, or a run is given whose model was moved.
         SettingError: if there is none on this computer.
     """
-    if run.is_dir():
-        found = run if state_file(run, "prior").exists() else None
+    if is_folder(run):
+        found = run if is_there(state_file(run, "prior")) else None
     else:
         model: Model = models.load_model(run)
         mark, codec = run_of(model.header, "prior"), model.codes_fingerprint
@@ -157,11 +157,11 @@ def stopped_prior(run: Path, model_path: Path | None = None) -> Stopped:
     if found is None:
         raise SettingError(
             f"No training of a prior for {run} is saved on this computer.",
-            f"Begin one: {command('distill', 'train-prior', run if run.is_file() else 'MODEL', 'FOLDER')}",
+            f"Begin one: {command('distill', 'train-prior', run if is_file(run) else 'MODEL', 'FOLDER')}",
         )
     stopped = _load(found, "prior")
-    model_path = model_path or (stopped.model_path if run.is_dir() else run)
-    if run.is_dir() and not model_path.exists():
+    model_path = model_path or (stopped.model_path if is_folder(run) else run)
+    if is_folder(run) and not is_there(model_path):
         raise StateFileError(*where_is(model_path, "prior"))
     training = read_header(model_path).prior_training or {}
     written = training["epochs_trained"] if training.get("run") == found.name else 0
@@ -314,7 +314,7 @@ def _newest(
 
 
 def _is_another(other: Path, model: Path) -> bool:
-    return other.exists() and not is_same(other, model)
+    return is_there(other) and not is_same(other, model)
 
 
 def _load_error(path: Path) -> StateFileError:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from distill.errors import OutputError, SettingError
 from distill.files.atomic import make_folder
+from distill.files.regular import is_folder, is_there
 from distill.runs.events import STAGES, stage_of_event
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice, RolledBack, TrainingEvent
 
@@ -195,7 +196,7 @@ def _check_tensorboard(folder: Path) -> None:
         raise SettingError(
             "--tensorboard needs the package tensorboard, which is not installed.", f"Install it: {TENSORBOARD_EXTRA}"
         ) from error
-    if folder.exists() and not folder.is_dir():
+    if is_there(folder) and not is_folder(folder):
         raise OutputError(f"{folder} is a file.", "Give --tensorboard a folder.")
     make_folder(folder)
 

@@ -192,7 +192,12 @@ def start(
             start_new_session=True,
         )
         _started.append(process)
-        write_json(folder / "process.json", process_of(process.pid))
+        try:
+            write_json(folder / "process.json", process_of(process.pid))
+        except OutputError:  # nobody could see it, or stop it; it has not begun its first command yet
+            process.kill()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return job(folder.name)
 
 
@@ -221,10 +226,12 @@ def stop(one: Job) -> None:
     """Asks a job to stop, as Ctrl-C does: a training keeps its best weights. A job that waits never begins.
 
     Raises:
-        OutputError: if the file system refuses.
+        OutputError: if that cannot be noted; its command at work is stopped all the same.
     """
-    mark(one.folder / "stop", is_set=True)
-    interrupt(one.running.get("process"))
+    try:
+        mark(one.folder / "stop", is_set=True)
+    finally:
+        interrupt(one.running.get("process"))
 
 
 def forget(one: Job) -> None:

@@ -15,7 +15,7 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.errors import AudioFileError, CorpusError
 from distill.files.atomic import written_aside
 from distill.files.names import normalised
-from distill.files.regular import open_regular
+from distill.files.regular import is_file, open_regular
 from distill.files.tensors import UnusableError, read_table
 from distill.formats.writing import write_audio
 from distill.models.header import KEY, Header, SoundRecord, errors_in_words, read_header
@@ -51,7 +51,7 @@ def sound_of_learned(model: Path, name: str, folders: Sequence[Path], trained_on
     digests = {one.sha256 for one in header.sources if normalised(one.name) == normalised(name)} - {None}
     if not digests:
         for folder in folders[:trained_on]:
-            if (path := folder / name).is_file():
+            if is_file(path := folder / name):
                 return path
         raise gone(name[:200])
     (digest, *_) = sorted(filter(None, digests))
@@ -66,7 +66,7 @@ def sound_of_learned(model: Path, name: str, folders: Sequence[Path], trained_on
 
 def _found(model: Path, header: Header, name: str, digest: str, folders: Sequence[Path]) -> Path | None:
     """What is quickest to tell comes first: files of that name, files that were read before, what is kept; then all others."""
-    named = [path for folder in folders if (path := folder / name).is_file()]
+    named = [path for folder in folders if is_file(path := folder / name)]
     if (found := _first(named, digest)) is not None:
         return found
     files = _listed(folders)

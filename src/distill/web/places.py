@@ -14,6 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -25,7 +26,7 @@ from distill.errors import CorpusError, LibraryError
 from distill.files.atomic import write_json
 from distill.files.home import expanded, home
 from distill.files.names import advice_on_missing, free_path, stem_from
-from distill.files.regular import absolute, is_file, is_folder
+from distill.files.regular import absolute, is_file, is_folder, is_link
 from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
 from distill.library import Library, ModelEntry
 from distill.library.moving import move
@@ -124,7 +125,10 @@ def path_named(text: str) -> Path:
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
-    return Path(url2pathname(urlsplit(text).path) if text.startswith("file://") else text)
+    if text.startswith("file://"):
+        with suppress(ValueError):  # brackets where an address names a computer: it is none
+            return Path(url2pathname(urlsplit(text).path))
+    return Path(text)
 
 
 def leave_out(one: Collection, names: Iterable[str]) -> Collection:
@@ -156,7 +160,7 @@ def count_files(folder: Path) -> int:
         for name in folders:
             way = Path(place, name)
             target = absolute(way)
-            is_above = way.is_symlink() and any(one.is_relative_to(target) for one in seen)
+            is_above = is_link(way) and any(one.is_relative_to(target) for one in seen)
             if name[0] != "." and target not in seen and not is_above:
                 seen.add(target)
                 entered.append(name)
@@ -261,10 +265,10 @@ def reference_of(path: str | None) -> str:
     if path is None:
         return ""
     file = Path(path)
-    if absolute(file.parent) == absolute(uploads()) and file.is_file():
+    if absolute(file.parent) == absolute(uploads()) and is_file(file):
         return f"upload:{file.name}"
     for one in collections():
-        if file.is_relative_to(one.folder) and file.is_file():
+        if file.is_relative_to(one.folder) and is_file(file):
             return f"recording:{one.id}/{file.relative_to(one.folder).as_posix()}"
     made = [piece for piece in library().generations() if piece.file == path]
     return next((f"piece:{number}" for number in library().there(made)), "")

@@ -10,10 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from distill.files.atomic import write_json
-from distill.files.home import PROGRESS
+from distill.complaints import FIX, MARK
+from distill.errors import OutputError
+from distill.files.atomic import output_error, write_json
+from distill.files.home import PROGRESS, home
 from distill.files.process import process_of
 from distill.web import jobs
 
@@ -30,14 +33,22 @@ def run(folder: Path) -> None:
     for at, words in enumerate(one.commands):
         if one.was_stopped:
             break
-        codes.append(_command(folder, at, words))
+        try:
+            codes.append(_command(folder, at, words))
+        except (OSError, OutputError) as error:
+            refusal = error if isinstance(error, OutputError) else output_error(folder, error)
+            with suppress(OSError):  # where there is no room for words either, it is still told that it failed
+                _complain(folder / f"{at}.err", refusal)
+            codes.append(refusal.exit_code)
         if codes[-1]:
             break
     write_json(folder / "ended.json", {"codes": codes, "stopped": one.was_stopped})
 
 
 def _command(folder: Path, at: int, words: list[str]) -> int:
-    environment = {**os.environ, PROGRESS: str(folder / "progress.json"), "COLUMNS": "200"}
+    """Runs a command to its end. Where its process cannot be noted it is interrupted, as nobody else could do it then."""
+    # The command is run in another folder, and there a DISTILL_HOME that does not begin at the root would be another one.
+    own = {"DISTILL_HOME": str(home()), PROGRESS: str(folder / "progress.json"), "COLUMNS": "200"}
     with (folder / f"{at}.out").open("wb") as out, (folder / f"{at}.err").open("wb") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "distill", *words],
@@ -45,13 +56,23 @@ def _command(folder: Path, at: int, words: list[str]) -> int:
             stdout=out,
             stderr=err,
             cwd=folder,
-            env=environment,
+            env={**os.environ, **own},
         )
-        (folder / "progress.json").unlink(missing_ok=True)
-        write_json(folder / "running.json", {"at": at, "process": process_of(process.pid)})
-        if (folder / "stop").exists():  # asked between the last look and now
+        try:
+            (folder / "progress.json").unlink(missing_ok=True)
+            write_json(folder / "running.json", {"at": at, "process": process_of(process.pid)})
+            if (folder / "stop").exists():  # asked between the last look and now
+                jobs.interrupt(process_of(process.pid))
+            return process.wait()
+        except BaseException:
             jobs.interrupt(process_of(process.pid))
-        return process.wait()
+            process.wait()
+            raise
+
+
+def _complain(err: Path, refusal: OutputError) -> None:
+    with err.open("a", encoding="utf-8") as words:
+        words.write(f"\n{MARK}{refusal.what}\n{FIX}{refusal.fix}\n")
 
 
 if __name__ == "__main__":

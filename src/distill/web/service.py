@@ -28,7 +28,8 @@ from starlette.exceptions import HTTPException
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import about, duration
-from distill.errors import DistillError, LibraryError, ModelFileError, SettingError
+from distill.errors import DistillError, LibraryError, ModelFileError, OutputError, SettingError
+from distill.files.atomic import output_error
 from distill.formats.suffixes import MEDIA, AudioFormat
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
@@ -59,6 +60,7 @@ _WHY = {
     422: "Not what this description says.",
     500: "A fault in Distill or its machine.",
     503: "All places are taken; Retry-After says how many seconds to wait.",
+    507: "The server's disk is full, or cannot be written to.",
 }
 _WRONG: dict[int | str, dict[str, Any]] = {
     status: {"model": Wrong, "description": words} for status, words in _WHY.items()
@@ -146,11 +148,11 @@ class _Desk:
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self.pool.place())
-            except TooManyError:
+                folder = stack.enter_context(_own_folder())
+            except (TooManyError, OutputError):
                 async for _ in request.stream():
                     pass
                 raise
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="distill-"))
             with _named({f"{folder}/": "", str(self.models[model]): model}):
                 yield Path(folder)
 
@@ -230,6 +232,7 @@ def create_service(models: Mapping[str, Path], token: str, limits: Limits | None
     _add_routes(app, desk)
     add_words(app, "See /v1/openapi.json.")
     app.add_exception_handler(TooManyError, _too_many)
+    app.add_exception_handler(OutputError, _no_room)
     audio = int(limits.longest_seconds * _SECOND_BYTES) + 2**20
     app.add_middleware(
         Gate, token=token, longest={"encode": audio, "decode": 2_000_000, "edit": _JSON_BYTES, "": 2**16}
@@ -313,11 +316,24 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
     app.include_router(placed)
 
 
+def _own_folder() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="distill-")
+    except OSError as error:
+        raise output_error(Path(error.filename or "the folder for temporary files"), error) from error
+
+
 async def _body(request: Request, path: Path) -> Path:
-    """Writes what the client sends to disk."""
-    with path.open("wb") as file:
-        async for part in request.stream():
-            file.write(part)
+    """Writes what the client sends to disk; where that cannot be, it is heard out all the same."""
+    parts = request.stream()
+    try:
+        with path.open("wb") as file:
+            async for part in parts:
+                file.write(part)
+    except OSError as error:
+        async for _ in parts:
+            pass
+        raise output_error(path, error) from error
     return path
 
 
@@ -326,6 +342,8 @@ def _unpacked(text: str, path: Path) -> Path:
         path.write_bytes(base64.b64decode(text, validate=True))
     except ValueError as error:
         raise SettingError("A .codes file that was sent is not in base64.", "Send it as base64 in one line.") from error
+    except OSError as error:
+        raise output_error(path, error) from error
     return path
 
 
@@ -371,3 +389,12 @@ def _too_many(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TooManyError)
     told = Wrong(what="All places are taken.", fix=f"Ask again in about {about(error.seconds)}.")
     return JSONResponse(told.model_dump(), 503, {"retry-after": str(error.seconds)})
+
+
+def _no_room(_: Request, error: Exception) -> JSONResponse:
+    """A client names no file that is written, so it is the server's disk; whoever runs the server reads why."""
+    assert isinstance(error, OutputError)
+    logging.getLogger("distill").warning(f"A request was refused: {error.what}")
+    what = "The server has no room for this: its disk is full, or cannot be written to."
+    told = Wrong(what=what, fix="Try again later, or ask whoever runs the server.")
+    return JSONResponse(told.model_dump(), 507)

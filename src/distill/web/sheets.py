@@ -17,6 +17,7 @@ import numpy as np
 from distill.codes.history import History, Step, step_between
 from distill.durations import duration
 from distill.errors import LibraryError, SettingError
+from distill.files.regular import is_file
 from distill.web import places, sheet_files
 from distill.web.sheet_files import About, Sheet, Way
 
@@ -191,7 +192,7 @@ def model_of(one: About) -> Path:
     """
     opened_with = Path(one.model)
     alike = [entry.path for entry in places.library().models() if entry.is_there and entry.origin == one.origin]
-    if opened_with in alike or (not alike and opened_with.is_file()):  # whoever opens it sees whether it is another one
+    if opened_with in alike or (not alike and is_file(opened_with)):  # whoever opens it sees whether it is another one
         return opened_with
     if alike:
         return alike[0]

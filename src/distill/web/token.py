@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from distill.counted import counted
 from distill.errors import OutputError, SettingError
+from distill.files.atomic import discard
 from distill.files.regular import first_line
 from distill.web.guard import Before, Message, Receive, Scope, Send, length_refusal, refuse
 
@@ -48,8 +49,12 @@ def _written(file: Path) -> str:
     token = secrets.token_urlsafe(32)
     try:
         number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "w", encoding="utf-8") as out:
-            out.write(f"{token}\n")
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as out:
+                out.write(f"{token}\n")
+        except OSError:  # half of it would be no token
+            discard(file)
+            raise
     except OSError as error:
         raise OutputError(
             f"The new token cannot be written to {file} ({error.strerror}).", "Choose another --token-file."

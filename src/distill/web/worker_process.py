@@ -22,6 +22,7 @@ from distill.codes.codes_file import Codes, save_codes
 from distill.errors import CodesFileError, DistillError, SettingError, unforeseen
 from distill.evaluation.codec_files import decode_file, read_sound
 from distill.files.names import CODES_SUFFIX
+from distill.files.regular import is_there
 from distill.formats.wav_header import form_of, wav_header
 from distill.making import moments
 from distill.making.drawing import Sampling
@@ -196,7 +197,7 @@ class LoadedModels:
         return {}, b""
 
     def _model(self, path: Path) -> Model:
-        status = path.stat() if path.exists() else None
+        status = path.stat() if is_there(path) else None
         key = (str(path), status.st_mtime_ns, status.st_size) if status is not None else (str(path), 0, 0)
         if key in self._models:
             self._models.move_to_end(key)

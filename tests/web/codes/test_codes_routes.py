@@ -1,6 +1,7 @@
 """The HTTP interface of the codes, as the page uses it."""
 
 import base64
+import errno
 import io
 import os
 import time
@@ -16,7 +17,7 @@ import soundfile
 from httpx import Client
 
 from distill.codes import edit
-from distill.errors import SettingError
+from distill.errors import LibraryError, SettingError
 from distill.files.home import home
 from distill.library import Library
 from distill.web import closed_sheets, places, sheets
@@ -491,3 +492,12 @@ def test_every_route_says_what_it_takes_and_gives(client: Client) -> None:
             content = told["responses"]["200"]["content"]
             assert content, (path, way)
             assert content.get("application/json", {}).get("schema") != {}, (path, way)
+
+
+def test_a_model_on_a_disk_that_is_gone_is_asked_for(tmp_path: Path, unreachable: Callable[[Path, int], None]) -> None:
+    """Guards against a fault of ours where the model of a sheet may not be looked at."""
+    model = tmp_path / "m.distill"
+    unreachable(model, errno.EACCES)
+    about = sheets.About("0123456789ab", "take-0", str(model), "o", "c", 48_000, 1024, 4, 256, 1024, "2026")
+    with pytest.raises(LibraryError, match="is not where it was"):
+        sheets.model_of(about)

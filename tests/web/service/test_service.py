@@ -293,6 +293,33 @@ def test_a_name_may_hold_what_means_something_in_an_address(
         assert studio.encode(name, sound)
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("verb", ["encode", "edit"])
+def test_a_server_without_room_says_so(
+    address: str,
+    token: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_disk: Callable[[int | None], None],
+    verb: str,
+    is_there: bool,
+) -> None:
+    """Guards against "something went wrong that should not have" where the server's disk is full, with the server's paths."""
+    asked = {"codes": "A" * 8000, "edits": [{"do": "mirror", "span": "all"}]}
+    sent: dict[str, Any] = {"json": asked} if verb == "edit" else {"content": bytes(8000)}
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path if is_there else tmp_path / "none"))
+    full_disk(1000)
+    answer = httpx.post(
+        f"{address}/v1/models/tiny/{verb}", headers={"authorization": f"Bearer {token}"}, timeout=300, **sent
+    )
+    full_disk(None)
+    assert answer.status_code == 507
+    assert answer.json() == {
+        "what": "The server has no room for this: its disk is full, or cannot be written to.",
+        "fix": "Try again later, or ask whoever runs the server.",
+    }
+
+
 def test_codes_in_base64_that_are_none(address: str, token: str) -> None:
     asked = {"codes": "€€€", "edits": [{"do": "mirror", "span": "all"}]}
     answer = httpx.post(
