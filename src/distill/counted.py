@@ -1,6 +1,10 @@
-"""Numbers of things, and of bytes, in words."""
+"""Numbers of things, their names, and bytes, in words."""
 
 import math
+from collections.abc import Sequence
+
+NAMED = 3
+"""How many names a sentence holds where no other number is given."""
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -13,3 +17,10 @@ def bytes_in_words(count: float) -> str:
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{math.ceil(count / 1e3)} kB"
+
+
+def some_of(names: Sequence[str], most: int = NAMED) -> str:
+    """Names in a sentence, and how many more there are."""
+    if len(names) > most:
+        return ", ".join(names[:most]) + f" and {len(names) - most} more"
+    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]

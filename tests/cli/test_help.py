@@ -56,6 +56,13 @@ def test_help_lists_every_verb(distill: Callable[..., Any]) -> None:
         assert re.search(rf"│ {name} ", pages[group]), verb
 
 
+def test_help_of_the_page_says_who_else_can_open_it(distill: Callable[..., Any]) -> None:
+    """Guards against a shared computer on which others train, listen and delete unknown to the person whose page it is."""
+    said = " ".join(distill("ui", "--help").out.split("╭")[0].split())
+    assert "that others use too" in said
+    assert "--password-file" in said
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_a_verb_lists_its_options(verb: str, distill: Callable[..., Any]) -> None:
     answer = distill(*verb.split(), "--help")

@@ -55,6 +55,8 @@ def test_it_is_like_bytes(tmp_path: Path) -> None:
             assert content[begin : begin - size] == whole[begin : begin - size]
             assert content.find(whole[begin : begin + 4], begin - 9) == whole.find(whole[begin : begin + 4], begin - 9)
         assert content.find(b"nowhere") == -1
+        assert FileContent(file, 2**18, first=1000)[:] == whole[1000 : 1000 + 2**18]
+        assert FileContent(file, first=1000).find(bytes(whole[-3:])) == whole.find(whole[-3:]) - 1000
         assert content.find(bytes(whole[-3:])) == whole.find(whole[-3:])
         for begin, stop in ((0, len(whole)), (17, 2**20 + 9), (5, 5), (1, 2**30)):
             found = [match.start() for match in pattern.finditer(whole, begin, stop)]

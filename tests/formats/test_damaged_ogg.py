@@ -1,12 +1,15 @@
 """Damaged Ogg: what is whole is used, and what is lost is told with its place."""
 
 import re
+import struct
 
 import numpy as np
 import pytest
 
 from distill.errors import AudioFileError
+from distill.formats.containers import spliced
 from distill.formats.files import probe, read_audio, samples_at_48k
+from distill.formats.ogg_pages import page_with
 
 RATE = 48_000
 
@@ -67,3 +70,22 @@ def test_a_damaged_stream_among_good_ones_costs_only_itself(tmp_path, encoded, s
     assert "It is damaged at" in info.remark
     with pytest.raises(AudioFileError, match=r"only\.ogg is damaged: "):
         probe(tmp_path / "only.ogg")
+
+
+@pytest.mark.parametrize("between", [b"", b"?"])
+def test_pages_of_a_header_times_holes_in_the_sound_take_no_memory(tmp_path, between):
+    """Guards against an Ogg of a megabyte that takes 20 GB: each stretch of sound was read behind every page of the header."""
+    most, pages, holes = 50_000, 400, 400
+    described = b"\x01vorbis" + struct.pack("<IBIiiiBB", 0, 1, 44_100, 0, 0, 0, 0xB8, 1)
+    header = [_page(0, described, flags=2) + _page(1, b"\1", b"\2"), *(_page(2 + number) for number in range(pages))]
+    sound = [_page(pages + 3 + 2 * number, b"\0", granule=1000 * (number + 1)) for number in range(holes)]
+    (tmp_path / "a.ogg").write_bytes(between.join(header) + b"".join(sound))
+    parts, links = spliced(tmp_path / "a.ogg")
+    parts[0].close()
+    assert sum(map(len, links.parts)) < most
+    assert (len(links.parts) == holes) == (not between)
+
+
+def _page(number, *packets, flags=0, granule=0):
+    head = struct.pack("<4sBBq4sII", b"OggS", 0, flags, granule, b"take", number, 0)
+    return page_with(head, bytes(map(len, packets)), b"".join(packets))

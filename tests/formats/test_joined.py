@@ -1,5 +1,7 @@
 """Several files in one, as they are joined by hand or come out of a rescued disk: all of it is used, or the rest is told of."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -188,3 +190,22 @@ def test_bare_aac_of_other_rates_is_all_used(tmp_path, noise):
     assert info.seconds == pytest.approx(4.0, abs=0.2)
     assert read_audio(tmp_path / "a.aac").shape == (2, info.frames)
     assert shape_of(tmp_path / "one.aac", "AAC").remark == ""
+
+
+def test_an_empty_block_of_a_disk_behind_a_flac_is_soon_looked_through(tmp_path, encoded):
+    """Guards against seven seconds of work a megabyte, as each byte of 0xff was taken for what a frame may begin with."""
+    (tmp_path / "a.flac").write_bytes(encoded("FLAC", "PCM_16", seconds=0.5) + b"\xff" * 500_000)
+    begun = time.process_time()
+    assert probe(tmp_path / "a.flac").seconds == 0.5
+    assert time.process_time() - begun < 1
+
+
+def test_of_very_many_files_in_one_the_first_hundred_are_used(tmp_path, encoded):
+    """Guards against hours of work on small files, for each of which all that follow were copied, and a remark of 36 000
+    letters, which named them all."""
+    pair = encoded("WAV", "PCM_16", seconds=0.01) + encoded("AU", "PCM_16", seconds=0.01)
+    (tmp_path / "a.wav").write_bytes(400 * pair)
+    info = probe(tmp_path / "a.wav")
+    assert info.seconds == pytest.approx(1.0)
+    assert info.remark.startswith("It is 100 files one after the other (WAV, AU, WAV, AU, WAV, AU, WAV and 93 more)")
+    assert info.unread.startswith("Behind its sound is another file (WAV, 0.7 MB), which is not read")

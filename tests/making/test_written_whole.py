@@ -26,7 +26,7 @@ from distill.originality.verdict import Originality
 RATE, HOP = 48_000, 1024
 
 
-def write(folder: Path, audio_format: str = "wav", **after: Any) -> pieces.Piece:
+def write(folder: Path, audio_format: str = "wav", name: str = "mine", **after: Any) -> pieces.Piece:
     """A fifth of a second in the recordings' voice, with an edit list, to the folder."""
     draw = torch.Generator().manual_seed(0)
     codes = torch.randint(0, 16, (20, 2), generator=draw)
@@ -34,7 +34,7 @@ def write(folder: Path, audio_format: str = "wav", **after: Any) -> pieces.Piece
     stretch = Stretch("0.wav", sound, 0, codes, path=folder / "0.wav")
     voice = RecordingsVoice(Bank(torch.randn(2, 16, 4, generator=draw), [stretch], HOP), 1, RATE, 1.0)
     codec = SimpleNamespace(channels=1, sample_rate=RATE, hop=HOP)
-    model = cast(Model, SimpleNamespace(codec=codec, header=SimpleNamespace(name="mine"), fingerprint="0" * 64))
+    model = cast(Model, SimpleNamespace(codec=codec, header=SimpleNamespace(name=name), fingerprint="0" * 64))
     sampling = Sampling()
     take = Generation(codes[:15], 0.2, 7, sampling, RATE, voice=voice, **after)
     request = Request("audio", sampling, audio_format, seconds=0.2, edit_list=True)
@@ -45,6 +45,22 @@ def test_all_of_a_piece_is_written(tmp_path: Path) -> None:
     piece = write(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine-7.json", "mine-7.rpp", "mine-7.wav"]
     assert (piece.sidecar, piece.edit_list) == (tmp_path / "mine-7.json", tmp_path / "mine-7.rpp")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Müller (live) & co", "Müller (live) & co"),
+        ("..hidden", "hidden"),
+        ("new\u202egpj.exe", "new-gpj.exe"),
+        ("a\x9b31mred", "a-31mred"),
+        ("x" * 255, "x" * 40),
+        ("?", "model"),
+    ],
+)
+def test_a_piece_has_no_name_that_a_stranger_chose_to_deceive(tmp_path: Path, name: str, kept: str) -> None:
+    """Guards against files that are hidden, read backwards, repaint the screen, or cannot be written, by a model's name."""
+    assert write(tmp_path, name=name).path.name == f"{kept}-7.wav"
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.1])

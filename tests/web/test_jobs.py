@@ -143,6 +143,26 @@ def test_a_second_job_waits_in_line_and_another_lane_does_not() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_clock_that_was_put_back_lets_nobody_jump_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against two trainings at once, after the first was started while the clock was ahead."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Ahead":
+            return super().now(tz) + timedelta(days=1)
+
+    with monkeypatch.context() as clock:
+        clock.setattr(jobs, "datetime", Ahead)
+        first = start("wait")
+    second, third = start("wait"), start("wait")
+    assert sorted([third.id, second.id, first.id]) == [first.id, second.id, third.id]
+    assert [jobs.first_of_its_lane(one.folder) for one in (first, second, third)] == [True, False, False]
+    for one in (third, second, first):
+        jobs.stop(one)
+        over(one)
+
+
+@pytest.mark.usefixtures("quick")
 def test_stopping_is_what_ctrl_c_does_and_nothing_follows() -> None:
     """Guards against a kill, after which a training would have nothing to keep."""
     job = start("wait", then=["say", "never"])

@@ -5,11 +5,14 @@ import base64
 import dataclasses
 import io
 import os
+import pydoc
 import re
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -20,6 +23,8 @@ from distill.formats.suffixes import AUDIO_SUFFIXES, EXTRA_SUFFIXES
 from distill.models import load_model, save_model
 from distill.models.sound import sound_from
 from distill.web import places, sound
+from distill.web.app import create_app
+from distill.web.guard import Door
 
 
 def wav(seconds: float = 0.5, rate: int = 48_000) -> bytes:
@@ -68,6 +73,31 @@ def test_two_uploads_of_one_name_keep_both_files(tmp_path: Path, monkeypatch: py
     second = sent(b"second")
     assert (first.read_bytes(), second.read_bytes()) == (b"first", b"second")
     assert (first.name, second.name) == ("x.wav", "x-2.wav")
+
+
+@pytest.mark.parametrize("slow", ["distill.web.routes.sounds.probe", "os.fsync"])
+def test_while_a_file_is_judged_or_written_others_are_answered(slow: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a page that stands still for everybody while a stranger's file is looked through."""
+    do, begun, goes_on = pydoc.locate(slow), threading.Event(), threading.Event()
+
+    def slowly(*given: Any) -> Any:
+        begun.set()
+        assert goes_on.wait(2)
+        return do(*given)  # type: ignore[operator]
+
+    async def both() -> None:
+        there = httpx.ASGITransport(create_app(Door()))
+        async with httpx.AsyncClient(transport=there, base_url="http://127.0.0.1:8765") as page:
+            await page.get("/api/about")
+            monkeypatch.setattr(slow, slowly)
+            upload = asyncio.create_task(page.put("/api/uploads/sounds/a.wav", content=wav()))
+            while not begun.is_set():
+                await asyncio.sleep(0.01)
+            assert (await page.get("/api/about")).status_code == 200
+            goes_on.set()
+            assert (await upload).status_code == 200
+
+    asyncio.run(both())
 
 
 @pytest.mark.parametrize("content", [b"", b"no sound at all", b"RIFF\xff\xff\xff\xffWAVE"])

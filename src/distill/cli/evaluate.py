@@ -30,7 +30,7 @@ def evaluate(
     """Measure how close MODEL's codec comes to the recordings in FOLDER, and write a page to listen to."""
     from distill.evaluation import measure
     from distill.files.atomic import ensure_writable
-    from distill.files.names import reserving
+    from distill.files.names import reserving, stem_of_model
     from distill.models.health import named_levels
     from distill.models.model_file import load_model
     from distill.recordings.corpus import import_corpus
@@ -45,7 +45,7 @@ def evaluate(
         corpus = import_corpus(folder, channels=loaded.codec.channels)
         split = measure.own_split(loaded, corpus)
         evaluation = measure.evaluate(loaded, corpus, split, with_opus=opus, progress=view.counting("Listening"))
-        with reserving(out / f"{loaded.header.name}-evaluation.html") as page:
+        with reserving(out / f"{stem_of_model(loaded.header.name)}-evaluation.html") as page:
             write_evaluation_report(page, evaluation_report(loaded, corpus, split, evaluation))
     levels = named_levels(evaluation.levels)
     if as_json:

@@ -38,7 +38,10 @@ def ui(
     is_opened: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Open the dashboard: import, train, listen, generate and keep, without a terminal."""
+    """Open the dashboard: import, train, listen, generate and keep, without a terminal.
+
+    On a computer that others use too, give --password-file: without a password each of its users can do all that on your page.
+    """
     from distill.web.app import create_app
     from distill.web.guard import LOOPBACK, Door, Lock
     from distill.web.listen import address_of, check_free, listening

@@ -81,6 +81,14 @@ def given_name(name: str, suffix: str, kind: str) -> str:
     return stem
 
 
+def stem_of_model(name: str) -> str:
+    """How files are named after a model, which may be a stranger's: its name if a person may give it, else one made from it."""
+    with suppress(OutputError):  # that it is none is nothing a person has to mend
+        if not name.startswith("."):
+            return given_name(name, MODEL_SUFFIX, "model")
+    return stem_from(name) or "model"
+
+
 def normalised(text: str) -> str:
     """The text composed (NFC): macOS writes names apart, letters and accents, and both are the same name."""
     return unicodedata.normalize("NFC", text)

@@ -13,8 +13,8 @@ _MOST_ZEROS = 4096
 """Programs fill up to the end of a block."""
 _IN_A_ROW = 4
 """So many frames of AAC are no chance."""
-_FRAME = re.compile(rb"\xff[\xe2-\xff]")
-"""How frames of MPEG and AAC begin."""
+_FRAME = re.compile(rb"\xff[\xe2\xe3\xf0-\xf3\xf8-\xfb]")
+"""How frames of MPEG layer 3 and of AAC begin; nothing in a row of 0xff, of which disks are full."""
 _LOSSLESS = re.compile(rb"wvpk.{4}[\x02-\x10]\x04.{6}\0{4}|MAC [\x80-\xff]\x0f\0\0", re.DOTALL)
 """How a first block of WavPack begins, and a file of Monkey's Audio."""
 _WAVPACK_HEAD, _INITIAL = 32, 0x800
@@ -80,7 +80,7 @@ def first_in(content: Content, begin: int, stop: int) -> int:
     places += itertools.islice(places_of(_LOSSLESS, content, begin + 1, stop), 1)
     stop = min(places, default=stop)
     for at in places_of(_FRAME, content, begin + 1, stop):
-        if begins_file(content, at):
+        if at <= len(content) - _SHORTEST and _kind_at(content, at):
             return at
     return min(places, default=-1)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from distill.counted import some_of
 from distill.files.regular import open_regular
 from distill.formats.behind import begin_of, begins_file, unread_behind
 from distill.formats.chunks import aiff, au, caf, w64, wav
@@ -28,8 +29,9 @@ from distill.formats.suffixes import AUDIO_SUFFIXES
 
 _MPEG_SUFFIXES = (".mp3", ".mpga", ".mp2")
 _BEGINNING = 2**16
-_MOST_BEHIND = 2**27
-"""Bytes that are looked at of the files joined to the first one; they are held in memory."""
+_MOST_JOINED, _MOST_BEHIND = 100, 2**27
+"""Files joined to each other, and bytes behind the first: for each file, all that follow may be looked through."""
+_MOST_NAMED = 7
 _OPENINGS = re.compile(
     rb"(?:RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC\x00\x00\x00\x22|caff\x00\x01|OggS\x00\x02|riff\x2e\x91\xcf\x11",
     re.DOTALL,
@@ -136,13 +138,13 @@ def _links_of(file: BinaryIO, kind: str, begin: int) -> Links:
     other = begins_file(content, first.end)
     if not other or other == kind in _JOIN_THEIR_OWN:
         return first
-    return _joined(_of_kind(FileContent(file, first.end), kind, begin), kind, content, first.end, other)
+    return _joined(_of_kind(FileContent(file, first.end), kind, begin), kind, file, first.end, other)
 
 
-def _joined(links: Links, kind: str, content: FileContent, at: int, other: str) -> Links:
+def _joined(links: Links, kind: str, file: BinaryIO, at: int, other: str) -> Links:
     """The same with the files that begin in it, from the one of kind ``other`` on.
 
-    One that is damaged, or takes another library, is told of, and so is all that is behind it.
+    One that is damaged, takes another library, or is one too many, is told of, and so is all that is behind it.
     """
     parts = [*links.parts] or [[(0, at)]]
     links = links._replace(
@@ -150,15 +152,16 @@ def _joined(links: Links, kind: str, content: FileContent, at: int, other: str) 
     )  # what is said of one goes for all otherwise
     kinds = [kind]
     while other:
-        rest = content[at:] if other in _READERS and len(content) - at <= _MOST_BEHIND else b""
+        rest = FileContent(file, first=at)
+        is_read = other in _READERS and len(rest) <= _MOST_BEHIND and len(kinds) < _MOST_JOINED
         begin = begin_of(rest)
-        one = _of_kind(rest, other, begin) if rest else AS_IT_IS
+        one = _of_kind(rest, other, begin) if is_read else AS_IT_IS
         following = begins_file(rest, one.end)
         following = "" if following == other in _JOIN_THEIR_OWN else following
         if following:
-            one = _of_kind(rest[: one.end], other, begin)._replace(end=one.end)
-        if not rest or links.is_unreadable or one.is_unreadable or one.lost:
-            return links._replace(parts=parts, remark=_in_one(kinds), unread=unread_behind(other, len(content) - at))
+            one = _of_kind(FileContent(file, one.end, at), other, begin)._replace(end=one.end)
+        if not is_read or links.is_unreadable or one.is_unreadable or one.lost:
+            return links._replace(parts=parts, remark=_in_one(kinds), unread=unread_behind(other, len(rest)))
         stop = one.end if following else len(rest)
         parts += [_shifted(part, at) for part in one.parts or [[(begin, stop)]]]
         kinds.append(other)
@@ -184,4 +187,4 @@ def _in_one(kinds: Sequence[str]) -> str:
     """What is said of several files in one; empty of one."""
     if len(kinds) < 2:
         return ""
-    return f"It is {len(kinds)} files one after the other ({', '.join(kinds[:-1])} and {kinds[-1]}); all are used."
+    return f"It is {len(kinds)} files one after the other ({some_of(kinds, _MOST_NAMED)}); all are used."

@@ -16,14 +16,14 @@ _LONGEST_MATCH = 64
 
 
 class FileContent:
-    """The first ``size`` bytes of an open file, indexed, cut and searched like ``bytes``, in little memory.
+    """``size`` bytes of an open file from ``first`` on, or all, indexed, cut and searched like ``bytes``, in little memory.
 
     It stays as long as the file was; what is gone of it by now reads as zeros. An OSError means that it cannot be read.
     """
 
-    def __init__(self, file: BinaryIO, size: int | None = None) -> None:
-        self._file = file
-        self._size = file.seek(0, io.SEEK_END) if size is None else size
+    def __init__(self, file: BinaryIO, size: int | None = None, first: int = 0) -> None:
+        self._file, self._first = file, first
+        self._size = file.seek(0, io.SEEK_END) - first if size is None else size
         self._begin, self._held = 0, b""
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class FileContent:
 
     def _read(self, begin: int, stop: int) -> bytes:
         if stop - begin > _AHEAD:
-            self._file.seek(begin)
+            self._file.seek(self._first + begin)
             return self._file.read(stop - begin).ljust(stop - begin, b"\0")
         self._hold(begin, stop)
         return self._held[begin - self._begin : stop - self._begin]
@@ -65,7 +65,7 @@ class FileContent:
         if begin < self._begin or stop > self._begin + len(self._held):
             start = max(0, begin - _BEHIND)
             size = min(begin + _AHEAD, self._size) - start
-            self._file.seek(start)
+            self._file.seek(self._first + start)
             self._begin, self._held = start, self._file.read(size).ljust(size, b"\0")
 
 

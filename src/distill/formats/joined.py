@@ -7,6 +7,9 @@ import numpy as np
 import soxr
 
 from distill.audio.mixing import in_channels
+from distill.counted import some_of
+
+_MOST_NAMED = 7
 
 
 class Form(NamedTuple):
@@ -34,7 +37,7 @@ def frames_in(frames: int, own: Form, wanted: Form) -> int:
 def joined_in_words(forms: Sequence[Form], wanted: Form) -> str:
     """What is said of such a file."""
     told = list(dict.fromkeys(map(str, forms)))
-    return f"Its parts differ ({', '.join(told[:-1])} and {told[-1]}); all are converted to {wanted}."
+    return f"Its parts differ ({some_of(told, _MOST_NAMED)}); all are converted to {wanted}."
 
 
 def in_form(blocks: Iterable[np.ndarray], own: Form, wanted: Form) -> Iterator[np.ndarray]:

@@ -14,9 +14,10 @@ from distill.formats.behind import begins_file
 from distill.formats.content import Content
 from distill.formats.id3 import after_id3, skip_id3
 from distill.formats.ogg_pages import is_right
-from distill.formats.spliced import Links, Part
+from distill.formats.spliced import Links
 
 _MOST_PARTS = 20_000
+"""Stretches of sound, each read behind all of its header; counted once for each stretch of that."""
 _MOST_TRIES = 1000
 """How often the name of a page may stand where none is whole."""
 _BEGINNING, _FAMILY = 2**16, 18
@@ -52,9 +53,9 @@ class _Stream:
     """What is read as one file: the pages that describe the sound, and those of the sound itself."""
 
     begin: int
-    header: list[Part] = field(default_factory=list)
+    header: list[tuple[int, int]] = field(default_factory=list)
     stretches: list[tuple[int, int]] = field(default_factory=list)
-    """From where to where pages of sound follow each other."""
+    """Of both: from where to where their pages follow each other."""
     serials: dict[bytes, int] = field(default_factory=dict)
     """By the serial number of a logical stream, the number of its last page."""
     rate: int = 0
@@ -65,6 +66,11 @@ class _Stream:
     """Of those that describe the sound."""
     is_readable: bool = True
     """Whether what describes the sound is whole."""
+
+    @property
+    def parts(self) -> int:
+        """How many stretches of the file are read for it."""
+        return max(1, len(self.header)) * len(self.stretches)
 
     def knows(self, page: _Page) -> bool:
         """Whether the page is of a logical stream whose beginning is there."""
@@ -86,14 +92,15 @@ class _Stream:
         return page.granule / self.rate if self.rate and page.granule > 0 else self.seconds
 
     def add(self, page: _Page, is_behind_gap: bool) -> None:
-        """Takes a page to be read: of the header, of the last stretch, or of a new one."""
-        if not self.stretches and page.granule <= 0:
-            self.header.append((page.at, page.stop))
+        """Takes a page to be read: of the header or of the sound, in the last stretch of it or a new one."""
+        is_header = not self.stretches and page.granule <= 0
+        found = self.header if is_header else self.stretches
+        if is_header:
             self.missing_packets -= page.packets_ended
-        elif self.stretches and not is_behind_gap:
-            self.stretches[-1] = self.stretches[-1][0], page.stop
+        if found and not is_behind_gap:
+            found[-1] = found[-1][0], page.stop
         else:
-            self.stretches.append((page.at, page.stop))
+            found.append((page.at, page.stop))
 
 
 class _Streams:
@@ -112,7 +119,7 @@ class _Streams:
     @property
     def are_too_many(self) -> bool:
         """Whether there are as many parts as can be read."""
-        return bool(self._all) and self._parts_before + len(self._all[-1].stretches) > _MOST_PARTS
+        return bool(self._all) and self._parts_before + self._all[-1].parts > _MOST_PARTS
 
     def cut(self, share: float) -> None:
         """Ends here; what is behind is told as lost, ``share`` times as much as there was."""
@@ -157,7 +164,7 @@ class _Streams:
             last = self._all[-1]
             self._lost_seconds += 0.0 if last.is_readable else last.seconds
             self._before += last.seconds
-            self._parts_before += max(1, len(last.stretches))
+            self._parts_before += max(1, last.parts)
         self._all.append(_Stream(at))
 
     def links(self, stop: int) -> Links:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from distill.errors import SettingError
 from distill.files.atomic import ensure_writable
-from distill.files.names import reserving
+from distill.files.names import reserving, stem_of_model
 from distill.formats.files import file_digest, probe
 from distill.formats.writing import check_output_format, write_audio
 from distill.making import loops
@@ -271,7 +271,7 @@ def _written(
     made_of = _made_of(model, take)
     with ExitStack() as reserved:
         path = reserved.enter_context(
-            reserving(out / f"{title or f'{model.header.name}-{take.seed}'}.{request.audio_format}")
+            reserving(out / f"{title or f'{stem_of_model(model.header.name)}-{take.seed}'}.{request.audio_format}")
         )
         piece = Piece(path, take, originality, made_of=made_of)
         about = f"{request.words}, seed {take.seed}, {take.sampling.describe()}, model {model.fingerprint[:12]}"

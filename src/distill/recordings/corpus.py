@@ -10,7 +10,7 @@ import numpy as np
 
 from distill.audio.mixing import Mix, in_channels
 from distill.audio.rate import SAMPLE_RATE
-from distill.counted import counted
+from distill.counted import NAMED, counted, some_of
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import normalised
@@ -25,7 +25,7 @@ from distill.recordings.inspection import Found, inspect
 from distill.recordings.seen import digest_of, known_digest, shape_of
 from distill.recordings.stems import Mixdown, like_tracks, mixdowns_in
 from distill.recordings.takes import copies, group_takes, parts_in
-from distill.recordings.verdicts import NAMED, FileReport, FileVerdict, remarks, settled, some_of, told_of
+from distill.recordings.verdicts import FileReport, FileVerdict, remarks, settled, told_of
 from distill.recordings.worth import CLIPPED, QUIET, is_a_moment, is_clipped, is_displaced, is_quiet, worth
 
 _LITTLE_SECONDS = 10.0

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from distill.audio.rate import SAMPLE_RATE
-
-NAMED = 3
-"""How many names a sentence holds where no other number is given."""
+from distill.counted import some_of
 
 
 class FileVerdict(StrEnum):
@@ -71,13 +69,6 @@ def told_of(names: Sequence[str], words: str, most: int | None = None) -> str:
     """A sentence about a file, behind the names of those that it goes for: of several it goes for each."""
     each = "Each of " if len(names) > 1 else ""
     return f"{each}{some_of(names, len(names) if most is None else most)}: {words}"
-
-
-def some_of(names: Sequence[str], most: int = NAMED) -> str:
-    """Names in a sentence, and how many more there are."""
-    if len(names) > most:
-        return ", ".join(names[:most]) + f" and {len(names) - most} more"
-    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
 
 
 def settled(words: str, unread: str) -> str:

@@ -1,7 +1,11 @@
-"""Closed sheets: for thirty days they can be reopened, with their whole history; then they are deleted."""
+"""Closed sheets: for thirty days they can be reopened, with their whole history; then they are deleted.
+
+A clock that is ahead for a while takes none of these days away: what seems over for the first time stays for as long again.
+"""
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +18,8 @@ from distill.web.sheet_files import About, Sheet
 CLOSED_DAYS = 30
 """So long a closed sheet can be opened again."""
 _GONE = ".gone"
+_SPARED = "spared"
+"""The file in a closed sheet whose days seemed over once."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,15 @@ def _all() -> tuple[list[Closed], list[LibraryError]]:
         except LibraryError as error:
             wrong.append(error)
         else:
-            until = datetime.fromtimestamp(since, UTC) + timedelta(days=CLOSED_DAYS)
-            if until <= datetime.now(UTC):
+            now, days = datetime.now(UTC), timedelta(days=CLOSED_DAYS)
+            until = datetime.fromtimestamp(since, UTC) + days
+            if until <= now and (folder / _SPARED).exists():
                 shutil.rmtree(folder, ignore_errors=True)  # what a system refuses to delete stays on the list
+            elif until <= now:
+                until = now + days
+                # Where it cannot be written (opened again at this moment, a disk that is only read) nothing is deleted either.
+                with suppress(OSError):
+                    (folder / _SPARED).touch()  # which dates the folder anew
             if about is not None and folder.is_dir():
                 found.append(Closed(about, until))
     return found, wrong
@@ -61,9 +73,7 @@ def close(given: str) -> None:
         OutputError: if the file system refuses.
     """
     folder = sheet_files.folder() / sheets.sheet(given).about.id
-    gone = folder.with_name(folder.name + _GONE)
-    os.utime(folder)  # from now on its days are counted; after the move a list could find it too old already
-    _move(folder, gone)
+    _move(folder, folder.with_name(folder.name + _GONE))
 
 
 def reopen(given: str) -> Sheet:
@@ -82,6 +92,8 @@ def reopen(given: str) -> Sheet:
 
 def _move(folder: Path, target: Path) -> None:
     try:
+        (folder / _SPARED).unlink(missing_ok=True)
+        os.utime(folder)  # from now on its days are counted; after the move a list could find it too old already
         folder.rename(target)
         sync_folder(target.parent)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Who may talk to the server: this computer's own page and, if a password is set, anyone who knows it.
+"""Who may talk to the server: without a password every user of this computer, with one whoever knows it.
 
 A local server is reachable from every page that is open in the person's browser. So a request must name a host that is
 allowed (a foreign name that is made to lead here is refused), must come from this very page (``Origin``, and

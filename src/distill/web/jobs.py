@@ -38,6 +38,8 @@ from distill.training import budget
 
 MOST_KEPT = 200
 """Jobs that are over; older ones are forgotten, but for those that hold the figures of a run."""
+_PLACE = "%Y%m%d-%H%M%S-%f"
+"""How the folder of a job begins, in UTC; its kind follows."""
 _USUAL_SECONDS = 10.0
 """Of a piece, where a command names no length."""
 _LONGEST_START = timedelta(seconds=10)
@@ -174,7 +176,7 @@ def start(
     with _lock():
         _tidy()
         now = datetime.now(UTC)
-        folder = make_folder(_folder() / f"{now:%Y%m%d-%H%M%S-%f}-{kind}")
+        folder = make_folder(_folder() / f"{_place_in_line(now)}-{kind}")
         told = {
             "kind": kind,
             "title": title,
@@ -270,6 +272,15 @@ def first_of_its_lane(folder: Path) -> bool:
         for path in earlier
         if (before := _read(path)) is not None
     )
+
+
+def _place_in_line(now: datetime) -> str:
+    """How the folder of a job of now begins: behind all there are, though the clock was ahead when one of them was named."""
+    newest = max((one.id for one in _all()), default="")
+    if newest >= f"{now:{_PLACE}}":
+        kind_at = newest.rindex("-")
+        now = datetime.strptime(newest[:kind_at], _PLACE).replace(tzinfo=UTC) + timedelta(microseconds=1)
+    return f"{now:{_PLACE}}"
 
 
 def _takes(words: Sequence[str]) -> float | None:

@@ -117,28 +117,31 @@ class _Desk:
         Raises:
             LibraryError: with those that are.
         """
-        there = [served.name for served in self.served()]
-        if name in there:
+        if name in self.models and self._look(name) is not None:
             return
+        there = [served.name for served in self.served()]
         choose = f"Choose from: {', '.join(there)}." if there else "Ask whoever runs the server."
         if name in self.models:
             raise LibraryError(f"The model '{name}' cannot be used now: its file is gone or damaged.", choose)
         raise LibraryError(f"There is no model '{name[:60]}' here.", choose)
 
     def served(self) -> list[Served]:
-        """The models that can be asked for now; a file may be moved or replaced while it is served.
+        """The models that can be asked for now."""
+        return [found for name in self.models if (found := self._look(name)) is not None]
+
+    def _look(self, name: str) -> Served | None:
+        """A model as its file tells it now, which may be moved or replaced while it is served; None where it cannot be used.
 
         Whoever runs the server is told of one that is lost, once.
         """
-        found = []
-        for name, path in self.models.items():
-            try:
-                found.append(_served(name, path, self.limits))
-                self._told.pop(name, None)
-            except ModelFileError as error:
-                if self._told.get(name) != error.what:
-                    logging.getLogger("distill").warning(f"The model '{name}' cannot be served now: {error.what}")
-                self._told[name] = error.what
+        try:
+            found = _served(name, self.models[name], self.limits)
+        except ModelFileError as error:
+            if self._told.get(name) != error.what:
+                logging.getLogger("distill").warning(f"The model '{name}' cannot be served now: {error.what}")
+            self._told[name] = error.what
+            return None
+        self._told.pop(name, None)
         return found
 
     @asynccontextmanager
@@ -250,7 +253,7 @@ class _Placed(APIRoute):
 
         async def placed(request: Request) -> Response:
             desk, model = request.app.state.desk, request.path_params["model"]
-            desk.check(model)
+            await anyio.to_thread.run_sync(desk.check, model)
             async with AsyncExitStack() as held:
                 request.state.held = held
                 request.state.folder = await held.enter_async_context(desk.place(request, model))
@@ -329,7 +332,7 @@ async def _body(request: Request, path: Path) -> Path:
     try:
         with path.open("wb") as file:
             async for part in parts:
-                file.write(part)
+                await anyio.to_thread.run_sync(file.write, part)
     except OSError as error:
         async for _ in parts:
             pass

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from distill.errors import DistillError
+from distill.models.header import read_header
 from distill.web import pool
 from distill.web.service import Limits, create_service
 
@@ -76,3 +77,31 @@ def test_no_body_is_read_without_a_place(busy: Busy, served: dict[str, Path], to
         return [taken.status_code, unknown.status_code]
 
     assert asyncio.run(ask()) == [503, 404]
+
+
+def test_only_the_model_that_is_asked_for_is_looked_at_and_others_are_answered_meanwhile(
+    served: dict[str, Path], token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a server that stands still while it reads the header of every model, at each request."""
+    read: list[Path] = []
+    goes_on = threading.Event()
+
+    def slowly(path: Path) -> Any:
+        read.append(path)
+        assert goes_on.wait(2)
+        return read_header(path)
+
+    async def both() -> int:
+        monkeypatch.setattr("distill.web.service.read_header", slowly)
+        known = {"authorization": f"Bearer {token}"}
+        there = httpx.ASGITransport(create_service(served, token, Limits(longest_seconds=2)))
+        async with httpx.AsyncClient(transport=there, base_url="http://studio", headers=known) as asks:
+            first = asyncio.create_task(asks.post("/v1/models/tiny/generate", json={"seconds": 3}))
+            while not read:
+                await asyncio.sleep(0.01)
+            assert (await asks.get("/v1/openapi.json")).status_code == 200
+            goes_on.set()
+            return (await first).status_code
+
+    assert asyncio.run(both()) == 400
+    assert read == [served["tiny"]]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from distill.codes import edit
 from distill.codes.history import Step
@@ -176,8 +177,6 @@ def open_sheet(opening: Opening, worker: WarmWorker) -> SheetView:
 @router.put("/uploads/codes/{model}/{name}")
 async def open_file(model: str, name: str, request: Request, worker: WarmWorker, anew: bool = False) -> SheetView:
     """Takes an audio file or a ``.codes`` file and opens it, ``anew`` as in :class:`Opening`."""
-    from starlette.concurrency import run_in_threadpool
-
     entry = places.model(model)
     path = await take(request, make_folder(places.uploads()), name)
     return await run_in_threadpool(_dropped, worker, entry, name, path, anew)

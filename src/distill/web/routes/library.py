@@ -9,7 +9,6 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
-from starlette.background import BackgroundTask
 
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import make_folder
@@ -22,6 +21,7 @@ from distill.models.config import BASE_CREDITS
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web import jobs, places
+from distill.web.guard import Message, Receive, Scope, Send
 from distill.web.reports import reports_of
 from distill.web.routes.sounds import take
 from distill.web.routes.work import JobView, view
@@ -211,7 +211,7 @@ def export(model: str) -> FileResponse:
     """The model's file, without the recordings' own sound. It holds them as codes, which can be decoded."""
     entry = places.model(model)
     if read_header(entry.path).sounds:
-        return _taken_once(moving.export(entry, _gifts()), entry.path.name)
+        return _Once(moving.export(entry, _gifts()), entry.path.name)
     return FileResponse(entry.path, filename=entry.path.name, content_disposition_type="attachment")
 
 
@@ -224,14 +224,34 @@ def gift(model: str) -> JobView:
     return view(jobs.start("gift", title, [words], lane="library", about={}))
 
 
+class _Once(FileResponse):
+    """A copy under its model's name, deleted once all of it was sent; not after a part of it, or a download that broke off."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(path, filename=name, content_disposition_type="attachment")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = Path(self.path)
+        left = path.stat().st_size
+
+        async def counted(message: Message) -> None:
+            nonlocal left
+            await send(message)
+            left -= len(message.get("body", b""))
+
+        await super().__call__(scope, receive, counted)
+        if left == 0:
+            path.unlink(missing_ok=True)
+
+
 @router.get("/gifts/{job}", response_class=FileResponse, responses={200: {"content": {"application/octet-stream": {}}}})
 def take_gift(job: str) -> FileResponse:
-    """The copy that a job wrote; it is deleted once it was sent."""
+    """The copy that a job wrote; it is deleted once all of it was sent."""
     results = jobs.job(job).results
     path = Path(str(results[0].get("model", ""))) if results else Path()
     if path.parent != absolute(_gifts()) or not path.is_file():
         raise LibraryError("This copy was taken already, or is not written yet.", "Export the model again.")
-    return _taken_once(path, Path(str(results[0].get("was", path))).name)
+    return _Once(path, Path(str(results[0].get("was", path))).name)
 
 
 @router.put("/uploads/models/{name}")
@@ -270,12 +290,6 @@ def _gifts() -> Path:
         if time.time() - old.stat().st_mtime > _WAITS_S:
             old.unlink(missing_ok=True)
     return folder
-
-
-def _taken_once(path: Path, name: str) -> FileResponse:
-    """A copy under its model's name, deleted once it was sent."""
-    gone = BackgroundTask(path.unlink, missing_ok=True)
-    return FileResponse(path, filename=name, content_disposition_type="attachment", background=gone)
 
 
 def _listed(library: Library, model: str) -> ModelEntry:

@@ -1,14 +1,16 @@
 """Sounds by their references: to play, to look at, a passage of them, to take home; and files that are dropped."""
 
+import os
 import re
 import unicodedata
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from distill.errors import AudioFileError, OutputError
 from distill.files.atomic import make_folder, output_error, written_aside
@@ -88,7 +90,7 @@ def download(ref: Reference, format: AudioFormat = "wav") -> FileResponse:  # no
 async def upload_sound(name: str, request: Request) -> Uploaded:
     """Takes one audio file: a prompt, or a recording to make a passage of anew."""
     path = await take(request, make_folder(places.uploads()), name)
-    return Uploaded(reference=f"upload:{path.name}", name=path.name, seconds=_checked(path))
+    return Uploaded(reference=f"upload:{path.name}", name=path.name, seconds=await run_in_threadpool(_checked, path))
 
 
 @router.put("/uploads/recordings/{collection}/{name}")
@@ -106,7 +108,7 @@ async def upload_recording(collection: str, name: str, request: Request, below: 
 
 
 async def take(request: Request, folder: Path, name: str) -> Path:
-    """Writes the body of a request to a free name in the folder, block by block.
+    """Writes the body of a request to a free name in the folder, block by block, while others are answered.
 
     Raises:
         OutputError: if the file system refuses.
@@ -117,7 +119,8 @@ async def take(request: Request, folder: Path, name: str) -> Path:
         try:
             with written_aside(path) as aside, aside.open("wb") as file:
                 async for block in request.stream():
-                    file.write(block)
+                    await run_in_threadpool(file.write, block)
+                await run_in_threadpool(_synced, file)
         except OSError as error:
             raise output_error(path, error) from error
     return path
@@ -134,6 +137,12 @@ def _folder_name(given: str) -> str:
     if is_plain and given == given.strip(" .") and len(given.encode()) <= _LONGEST_NAME:
         return given
     return f"{stem_from(given) or 'folder'}-{sha256(given.encode(errors='replace')).hexdigest()[:6]}"
+
+
+def _synced(file: BinaryIO) -> None:
+    """Has it all on the disk: what is synced again, as it gets its name, takes no time then."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _checked(path: Path) -> float:

@@ -72,7 +72,7 @@ function Closed({ onOpened }) {
   const { data: all } = usePolled("/api/codes/closed", 15000);
   if (!all?.length) return null;
   const day = (moment) => new Date(moment).toLocaleDateString([], { month: "long", day: "numeric" });
-  return html`<details class="card closed"><summary>Closed (${all.length})</summary><p class="hint">With all that was done to them. 30 days after it was closed, a sound is deleted for good.</p>
+  return html`<details class="card closed"><summary>Closed (${all.length})</summary><p class="hint">With all that was done to them. Each is kept for at least 30 days, then deleted for good.</p>
     <ul class="open-sheets">${all.map((one) => html`<li key=${one.id}><span><b>${one.name}</b><small>${duration(one.seconds)} · ${one.model} · kept until ${day(one.until)}</small></span>
       <${Action} kind="small" label=${`Open ${one.name} again`} act=${async () => { await reopen(one.id); onOpened(); }}>Open again<//></li>`)}</ul></details>`;
 }
