@@ -1,7 +1,9 @@
 """The last seconds of a prior's training: the weights that sound nearest are used, and what was found is said."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,11 +15,14 @@ from distill.evaluation import remeasured
 from distill.evaluation.remeasured import remeasured_and_saved
 from distill.making import closing, nearness
 from distill.making.balance import Balance
+from distill.making.beat import learn_bands
 from distill.making.lean import Leaning
 from distill.making.nearness import FEWEST_WINDOWS, Compared, Nearness, Reference, noted
 from distill.making.tolls import Tolls
 from distill.models.model_file import Model, Source, load_model
-from distill.recordings.corpus import Corpus
+from distill.recordings.corpus import Corpus, Recording
+from distill.recordings.passages import Passage
+from distill.runs.journal import Recorded
 from distill.training.budget import Closing
 from distill.training.candidates import Candidate
 from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
@@ -182,6 +187,35 @@ def test_a_level_that_cannot_be_known_is_not_said_to_be_right(
     said = [one.text for one in told if isinstance(one, Notice)]
     assert said
     assert not any("loud" in text or "soft" in text for text in said)
+
+
+def test_passages_are_those_of_the_sources_whatever_the_recordings_are_called_now(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Guards against figures of one recording's codes beside another one's sound: passages are in the order of names, and those
+    had changed between a stop and going on, or before a second stage."""
+    draw = torch.Generator().manual_seed(0)
+    passages, sources = [], []
+    for start, digest in ((0, "b"), (3 * 48_000, "b"), (0, "a")):
+        audio = torch.randn(1, 6 * 48_000, generator=draw).numpy()
+        recording = Recording(f"{digest}.wav", tmp_path, 64 * digest, 6.0, 6 * 48_000, 1, 0, audio)
+        passages.append(Passage(recording, start, start + 48_000))
+        codes = torch.randint(32, (47, 4), generator=draw)
+        sources.append(Source(f"{digest}.wav", start / 48_000, False, codes, sha256=recording.sha256))
+    model = dataclasses.replace(small_model, sources=tuple(sources))
+    given: list[Sequence[Passage]] = []
+
+    def compared(_: Model, passages: Sequence[Passage], *__: Any, **___: Any) -> None:
+        given.append(passages)
+
+    monkeypatch.setattr(nearness, "compared", compared)
+    for order in (passages, passages[::-1], sorted(passages, key=lambda one: one.recording.name)):
+        record = cast(Recorded, SimpleNamespace(tell=lambda _: None, can_go_on=None))
+        path, closing_time = tmp_path / "m.distill", Closing(hears=False, measures=True)
+        found = closing.closed_and_saved(model, path, order, record, Event(), [], closing_time, is_cut_short=False)
+        assert found.header.bands == learn_bands(model.codec, passages, sources)
+        assert closing.with_measures_of_decoder(found, order, lambda _: None) is not None
+    assert [list(one) for one in given] == 6 * [passages]
 
 
 def test_a_stop_between_two_leaves_it_undone(small_model: Model, heard: list[float]) -> None:

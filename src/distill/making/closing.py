@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
+from distill.audio.rate import SAMPLE_RATE
 from distill.making import nearness, strength
 from distill.making.balance import measured_balance
 from distill.making.beat import learn_bands
@@ -25,6 +26,15 @@ from distill.training.budget import WHOLE_CLOSING, Closing
 from distill.training.candidates import Candidate
 from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
 from distill.training.notices import ignore
+
+
+def _in_order(model: Model, passages: Sequence[Passage]) -> list[Passage]:
+    """The passages in the order of ``model.trained_on``, beside which they are read from here on.
+
+    They come in the order of the recordings' names, which may have changed since the codes were made.
+    """
+    places = {(one.sha256, round(one.start_seconds * SAMPLE_RATE)): at for at, one in enumerate(model.trained_on)}
+    return sorted(passages, key=lambda one: places.get((one.recording.sha256, one.start), len(places)))
 
 
 def _with_bands(model: Model, passages: Sequence[Passage]) -> Model:
@@ -79,6 +89,7 @@ def with_measures(
     of new audio is to be like each of them, how loud to be, what its grains cost, and which voice is nearer; all are told.
 
     Args:
+        passages: the ones it was trained on, in the order of ``model.trained_on``.
         is_stopped: asked before each of them, which take seconds.
         candidates: the weights to choose among. With fewer than two, or too little sound to judge by, the model keeps its own.
         closing: what there is time for besides the beat, the level and both voices. That there is none for the balance and for
@@ -127,6 +138,7 @@ def with_measures_of_decoder(
     Balance, lean, and what grains cost are measured of codes, which mean the same with every decoder; they stay.
 
     Args:
+        passages: the ones it was trained on, in any order.
         is_stopped: asked before each of the two, which take seconds.
 
     Returns:
@@ -134,6 +146,7 @@ def with_measures_of_decoder(
     """
     if is_stopped():
         return None
+    passages = _in_order(model, passages)
     model = _with_strength(model, passages, tell)
     if is_stopped():
         return None
@@ -173,11 +186,12 @@ def closed_and_saved(
     """A model whose prior has just been trained, with all that new audio needs to know; written to ``path``.
 
     Args:
-        passages: the ones it was trained on.
+        passages: the ones it was trained on, in any order.
         candidates: the weights to choose among by what is heard.
         closing: what there is time for. Where it is not :func:`with_measures`, the recordings' voice is assumed, which is told.
         is_cut_short: whether the training was stopped before its end: the measures then wait until it has gone on.
     """
+    passages = _in_order(model, passages)
     model = _with_bands(model, passages)
     if not closing.measures:
         closed = _with_assumed_voice(model, record.tell)
