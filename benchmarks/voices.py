@@ -11,11 +11,11 @@ Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``, *lin
 of all pieces beside all recordings; *Fréchet* is the distance there, and *floor* the same for as much audio drawn from the
 recordings themselves (median of 15 draws); both for all pieces together and, in the next column, for each lot alone, the mean
 of all lots. *Near-copies*: seconds whose log-mel picture correlates over 0.95 with a place of the recordings. *Beat*: the
-autocorrelation of the onset envelope at the recordings' own period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the
-99.9th percentile of steps from sample to sample within fades, over that of the recordings; over that of the rest of the same
-pieces. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if the recordings were so long. With
-``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by the figures of
-the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec.
+autocorrelation of the onset envelope at the recordings' own period, the strongest from 0.3 to 1.5 s, over theirs, both in parts
+of five seconds. *Step*: the 99.9th percentile of steps from sample to sample within fades, over that of the recordings; over
+that of the rest of the same pieces. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if the recordings
+were so long. With ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by
+the figures of the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec.
 """
 
 import argparse

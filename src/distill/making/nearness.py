@@ -12,6 +12,7 @@ much onsets repeat after the time after which those of the recordings do most.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.audio.texture import FASTEST, SLOWEST, movement
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COSTS, Bank, Stretch
-from distill.making.onsets import onset_echo, strongest_period
+from distill.making.onsets import mean_echo, strongest_period
 from distill.making.sampling import Generation, generate
 from distill.making.tolls import Tolls, measured_tolls
 from distill.making.voices import RecordingsVoice
@@ -69,7 +70,7 @@ class Nearness:
     natural_near_copies: float
     """Share of the recordings' seconds that are like another, a second away or more."""
     beat: float = 0.0
-    """Autocorrelation of the onsets at the recordings' strongest period, the mean of all pieces."""
+    """Autocorrelation of the onsets at the recordings' strongest period, the mean of all parts of five seconds."""
     natural_beat: float = 0.0
     """That of the recordings."""
 
@@ -125,7 +126,7 @@ class Reference:
             ),
             natural_comb=self._comb,
             natural_near_copies=self._near_copies_within,
-            beat=float(np.mean([onset_echo(one, self.period) for one in audio])) if self.period else 0.0,
+            beat=mean_echo(audio, self.period) if self.period else 0.0,
             natural_beat=self.beat,
         )
 
@@ -249,13 +250,19 @@ def in_digits(frechet: float) -> str:
 
 
 def excerpts(passages: Sequence[Passage], channels: int) -> list[np.ndarray]:
-    """Parts of ten seconds from all over the recordings, four minutes at most."""
+    """Parts of ten seconds from all over the recordings, about four minutes at most.
+
+    A remainder of less than a second belongs to the part before it: alone it would count as a second that is mostly silence.
+    """
     length = 10 * SAMPLE_RATE
-    parts = [(passage, start) for passage in passages for start in range(0, passage.samples, length)]
+    parts = []
+    for passage in passages:
+        last = max(0, passage.samples - SAMPLE_RATE)
+        parts += [(passage, *part) for part in pairwise([*range(0, last + 1, length), passage.samples])]
     most = max(1, round(MOST_SECONDS * SAMPLE_RATE / length))
     if sum(passage.samples for passage in passages) > MOST_SECONDS * SAMPLE_RATE:
         parts = [parts[index] for index in np.unique(np.linspace(0, len(parts) - 1, most).astype(np.int64))]
-    return [passage.read(start, min(start + length, passage.samples), channels) for passage, start in parts]
+    return [passage.read(start, stop, channels) for passage, start, stop in parts]
 
 
 def _near_share(similarity: np.ndarray) -> float:
