@@ -37,7 +37,7 @@ from distill.codes.extract import decode_chunks, encode_blocks
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import Placed
-from distill.making.nearness import Reference, excerpts
+from distill.making.nearness import Reference, excerpts, reference_of
 from distill.making.onsets import FRAMES_PER_SECOND
 from distill.making.recordings import find_recordings
 from distill.making.sampling import Generation, generate
@@ -121,8 +121,7 @@ def compare(
 ) -> None:
     corpus = import_corpus(folder, channels=model.codec.channels)
     recordings = whole_recordings(corpus.recordings)
-    audio = excerpts(recordings, model.codec.channels)
-    reference = Reference(audio, model.codec.frame_rate)
+    audio, reference = excerpts(recordings, model.codec.channels), reference_of(model, recordings)
     step = float(np.quantile(np.abs(np.diff(np.concatenate(audio, axis=1))), 0.999))
     pieces = [
         piece for seed in seeds for piece in generate(model, seconds, count, Sampling(top_p=dial.top_p), seed=seed)

@@ -121,6 +121,20 @@ def test_what_was_found_of_the_voices_is_kept_and_said(
     assert "New audio will be in the recordings' voice" in nearer
 
 
+@pytest.mark.parametrize("hours", [1, 2])
+def test_recordings_that_were_looked_through_in_part_are_said_to_be(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Guards against near-copies that are called few, where only a part of what they may repeat was compared."""
+    figures = noted(Nearness(2.0, 0.1, 30.0, 0.2, 0.1, 0.3), Nearness(1.0, 0.1, 20.0, 0.2, 0.1, 0.3), 12.0)
+    monkeypatch.setattr(nearness, "compared", lambda *_, **__: Compared(figures, Tolls.not_measured()))
+    told: list[TrainingEvent] = []
+    passages = cast(list[Passage], [SimpleNamespace(seconds=1200.0)] * 3 * hours)
+    assert closing.with_measures(small_model, passages, told.append) is not None
+    said = " ".join(one.text for one in told if isinstance(one, Notice))
+    assert ("the first 50 % of each recording" in said) == (hours == 2)
+
+
 def test_after_a_second_stage_only_what_the_decoder_decides_is_measured(
     small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, compare
 from distill.making.tolls import Tolls
 from distill.making.voices import RecordingsVoice
 from distill.models import Model, Source
+from distill.recordings.corpus import Recording
 from distill.recordings.passages import Passage
 
 RATE, FRAME_RATE = 48_000, 48_000 / 1024
@@ -210,6 +212,28 @@ def test_a_second_that_is_mostly_silence_is_none_of_the_recordings(sounding: Cal
     recordings = [noise(10.05, seed) for seed in range(3)]
     reference = Reference(excerpts([sounding(one) for one in recordings], 1), FRAME_RATE)
     assert reference.nearness(recordings).frechet == pytest.approx(0, abs=1e-3)
+
+
+def recorded(audio: np.ndarray, name: str) -> Passage:
+    samples = audio.shape[1]
+    return Passage(Recording(name, Path(name), name, samples / RATE, samples, 1, 0, audio), 0, samples)
+
+
+def test_what_is_quoted_from_anywhere_is_a_near_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against quotes that count as none, as what they quote is in no excerpt; beyond an hour only the beginning of each
+    recording is looked through."""
+    monkeypatch.setattr(nearness, "MOST_SECONDS", 10.0)
+    audio = [noise(16, seed) for seed in range(3)]
+    audio[0][:, 3 * RATE : 4 * RATE] = audio[2][:, 12 * RATE : 13 * RATE]  # a second of an excerpt comes back
+    recordings = [recorded(one, f"{number}.wav") for number, one in enumerate(audio)]
+    model = cast(Model, SimpleNamespace(codec=SimpleNamespace(channels=1, frame_rate=FRAME_RATE)))
+    quoted = [audio[1][:, 6 * RATE : 8 * RATE], audio[2][:, 14 * RATE :]]
+    found = nearness.reference_of(model, recordings).nearness(quoted)
+    assert found.near_copies == 1
+    assert found.natural_near_copies == pytest.approx(0.1)
+
+    monkeypatch.setattr(nearness, "MOST_QUOTED_SECONDS", 24.0)
+    assert nearness.reference_of(model, recordings).nearness(quoted).near_copies == 0.5
 
 
 @pytest.mark.parametrize("best", JOIN_COSTS)

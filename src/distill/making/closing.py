@@ -169,6 +169,13 @@ def _with_voices(
         return model.with_header(voices={})
     for sentence in (*([voices.tolls.in_words] if evens else []), nearness.in_words(voices.figures)):
         tell(Notice(sentence))
+    if (share := nearness.quotable_share(passages)) < 1:
+        tell(
+            Notice(
+                f"What new audio nearly repeats was looked for in the first {100 * share:.0f} % of each recording, an hour in "
+                "all; there may be more of it."
+            )
+        )
     return with_tolls(model, voices.tolls.of_stretches).with_header(voices=voices.figures)
 
 

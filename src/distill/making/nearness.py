@@ -31,7 +31,7 @@ from distill.making.sampling import Generation, generate
 from distill.making.tolls import Tolls, measured_tolls
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
-from distill.originality.passages import AS_IT_IS, Passages
+from distill.originality.passages import AS_IT_IS, Nearest, Passages
 from distill.recordings.passages import Passage
 
 PIECES, PIECE_SECONDS = 16, 5.0
@@ -42,6 +42,8 @@ FEWEST_WINDOWS = 10
 """Fewer seconds of recordings say nothing of how near new audio comes to them."""
 MOST_SECONDS = 240.0
 """How many seconds of the recordings are compared with, in parts from all over them."""
+MOST_QUOTED_SECONDS = 3600.0
+"""How many seconds of them near-copies are looked for in; an hour costs 12 s of a core and half a gigabyte for a while."""
 NEAR_COPY = 0.95
 """Correlation from which a second is a near-copy."""
 MORE_COPIES = 0.02
@@ -94,9 +96,13 @@ class Reference:
     Args:
         audio: each recording, or a part of it, float32 ``[C, N]`` at 48 kHz.
         frame_rate: positions a second, whose multiples a comb stands at.
+        whole: all that could be quoted, each recording in blocks like ``audio``, which near-copies are looked for in; ``audio``
+            if not given.
     """
 
-    def __init__(self, audio: Sequence[np.ndarray], frame_rate: float) -> None:
+    def __init__(
+        self, audio: Sequence[np.ndarray], frame_rate: float, whole: Iterable[Iterable[np.ndarray]] | None = None
+    ) -> None:
         self._frame_rate = frame_rate
         self._movement = _movement(audio)
         self._comb = _comb(audio, frame_rate)
@@ -104,8 +110,9 @@ class Reference:
         self._centre, self._spread = seconds.mean(dim=0), seconds.std(dim=0, correction=0) + 1e-3
         self._axes = torch.linalg.svd((seconds - self._centre) / self._spread, full_matrices=False)[2][:AXES].T
         self._seconds = self._projected(seconds)
-        self._passages = Passages.of(((one,) for one in audio), depth=math.inf)
-        self._near_copies_within = _near_share(self._passages.repeats())
+        self._passages = Passages.of(((one,) for one in audio) if whole is None else whole, depth=math.inf)
+        own = self._nearest(audio)
+        self._near_copies_within = _near_share(self._passages.elsewhere(own.source, own.seconds))
         self.period, self.beat = strongest_period(audio)
         """After how many frames the onsets of the recordings repeat most (``onsets.py``), and how much."""
 
@@ -121,9 +128,7 @@ class Reference:
             movement_db=float(np.sqrt(np.mean(np.square(apart)))) if self._movement.any() else math.nan,
             comb=_comb(audio, self._frame_rate),
             frechet=self.frechet(audio),
-            near_copies=_near_share(
-                np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])
-            ),
+            near_copies=_near_share(self._nearest(audio).similarity),
             natural_comb=self._comb,
             natural_near_copies=self._near_copies_within,
             beat=mean_echo(audio, self.period) if self.period else 0.0,
@@ -134,14 +139,28 @@ class Reference:
         """The Fréchet distance alone, of new audio as in :meth:`nearness`."""
         return _frechet(self._seconds, self._projected(_seconds(audio)))
 
+    def _nearest(self, audio: Iterable[np.ndarray]) -> Nearest:
+        return Nearest.joined([self._passages.nearest((one,), AS_IT_IS) for one in audio])
+
     def _projected(self, seconds: Tensor) -> Tensor:
         found: Tensor = (seconds - self._centre) / self._spread @ self._axes
         return found
 
 
 def reference_of(model: Model, passages: Sequence[Passage]) -> Reference:
-    """What the recordings that a model was trained on sound like, four minutes of them at most."""
-    return Reference(excerpts(passages, model.codec.channels), model.codec.frame_rate)
+    """What the recordings that a model was trained on sound like, four minutes of them at most.
+
+    Near-copies are looked for in all of them, or of more than an hour in the first :func:`quotable_share` of each.
+    """
+    channels, share = model.codec.channels, quotable_share(passages)
+    beginnings = (replace(one, stop=one.start + round(share * one.samples)) for one in passages)
+    whole = (one.blocks(channels) for one in beginnings)
+    return Reference(excerpts(passages, channels), model.codec.frame_rate, whole)
+
+
+def quotable_share(passages: Iterable[Passage]) -> float:
+    """The share of each passage that near-copies are looked for in."""
+    return MOST_QUOTED_SECONDS / max(MOST_QUOTED_SECONDS, sum(passage.seconds for passage in passages))
 
 
 def by_codecs_voice(model: Model, reference: Reference) -> tuple[list[Generation], Nearness]:
