@@ -190,6 +190,17 @@ def test_a_short_training_leaves_out_what_evens_new_audio(
     assert said[-1] == "Both voices."
 
 
+def test_of_a_single_recording_no_balance_is_said(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "measured_balance", lambda _: None)
+    told: list[TrainingEvent] = []
+    found = closing.with_measures(small_model, [], told.append)
+    assert found is not None
+    assert found.header.balance == ()
+    assert not any("balance" in one.text for one in told if isinstance(one, Notice))
+
+
 def test_a_level_that_cannot_be_known_is_not_said_to_be_right(
     small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

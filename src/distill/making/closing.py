@@ -111,8 +111,9 @@ def with_measures(
         return None
     if closing.evens:
         balance = measured_balance(model)
-        tell(Notice(balance.in_words))
-        model = model.with_header(balance=balance.nats)
+        if balance is not None:
+            tell(Notice(balance.in_words))
+            model = model.with_header(balance=balance.nats)
     else:
         tell(
             Notice(
