@@ -12,12 +12,12 @@ Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``, *lin
 of all pieces beside all recordings; *Fréchet* is the distance there, and *floor* the same for as much audio drawn from the
 recordings themselves (median of 15 draws); both for all pieces together and, in the next column, for each lot alone, the mean
 of all lots. *Near-copies*: seconds whose log-mel picture correlates over 0.95 with a place of the recordings. *Beat*: the
-autocorrelation of the onset envelope at the recordings' own period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the
-99.9th percentile of steps from sample to sample within fades, over that of the recordings; over that of the rest of the same
-pieces. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if the recordings were so long. With
-``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by the figures of
-the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec. With ``--own`` that of passages of what
-was trained on, as they are and through the codec: what a prior that only quotes would reach.
+autocorrelation of the onset envelope at the recordings' own period, the strongest from 0.3 to 1.5 s, over theirs, both in parts
+of five seconds. *Step*: the 99.9th percentile of steps from sample to sample within fades, over that of the recordings; over
+that of the rest of the same pieces. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if the recordings
+were so long. With ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by
+the figures of the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec. With ``--own`` that of
+passages of what was trained on, as they are and through the codec: what a prior that only quotes would reach.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from distill.making.borders import excerpt
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import Placed
-from distill.making.nearness import Reference, excerpts
+from distill.making.nearness import Reference, excerpts, reference_of
 from distill.making.onsets import FRAMES_PER_SECOND
 from distill.making.recordings import find_recordings
 from distill.making.sampling import Generation, generate
@@ -128,8 +128,7 @@ def compare(
 ) -> None:
     corpus = import_corpus(folder, channels=model.codec.channels)
     recordings = whole_recordings(corpus.recordings)
-    audio = excerpts(recordings, model.codec.channels)
-    reference = Reference(audio, model.codec.frame_rate)
+    audio, reference = excerpts(recordings, model.codec.channels), reference_of(model, recordings)
     step = float(np.quantile(np.abs(np.diff(np.concatenate(audio, axis=1))), 0.999))
     pieces = [
         piece for seed in seeds for piece in generate(model, seconds, count, Sampling(top_p=dial.top_p), seed=seed)

@@ -11,7 +11,7 @@ import torch
 import small_distill
 from distill.evaluation.recital import extract, natural_runs
 from distill.making.drawing import Sampling, continue_codes
-from distill.models import Source, load_model
+from distill.models import Source, load_model, save_model
 
 Distill = Callable[..., Any]
 
@@ -139,7 +139,7 @@ def test_a_passage_of_one_recording_is_recited_whatever_silence_is_around_it(
 def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:
     model = load_model(tiny)
     generator = torch.Generator().manual_seed(0)
-    own, other = (torch.randint(32, (300, 2), generator=generator) for _ in range(2))
+    own, other = (torch.randint(32, (500, 2), generator=generator) for _ in range(2))
     other[40:63] = own[100:123]
     model.sources = (Source("a", 0.0, False, own), Source("b", 0.0, True, other))
     runs = natural_runs(model)
@@ -148,6 +148,32 @@ def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:
     assert runs.mean < runs.longest
     model.sources = model.sources[:1]
     assert natural_runs(model) is None
+
+
+def test_what_is_left_of_a_held_out_recording_counts_as_no_five_seconds(
+    distill: Distill, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a remainder of a position, which shares next to nothing, in the mean of what five seconds share. Parts
+    that are all shorter count, and that is said."""
+    model = load_model(tiny)
+    levels = model.codec.num_quantizers
+    known = torch.randint(1, 16, (300, levels), generator=torch.Generator().manual_seed(0))
+    held_out = torch.zeros(235, levels, dtype=torch.int64)
+    held_out[40:63] = known[100:123]
+    learned = Source("a.wav", 0.0, False, known)
+    model.sources = (learned, Source("b.wav", 0.0, True, held_out))
+    runs = natural_runs(model)
+    assert runs is not None
+    assert runs.mean == runs.longest == pytest.approx(23 / 46.875)
+
+    model.sources = (learned, Source("b.wav", 0.0, True, held_out[:94]))
+    short = natural_runs(model)
+    assert short is not None
+    assert short.longest == runs.longest
+    save_model(tmp_path / "short.distill", model)
+    monkeypatch.setattr("distill.evaluation.recital.extract", lambda *_: ())
+    assert "held-out recordings are all shorter than 5 s" in distill("originality", tmp_path / "short.distill").err
+    assert distill("originality", tmp_path / "short.distill", "--json").json["held_out_runs"]["is_short"]
 
 
 def test_the_dial_turns_the_nucleus(distill: Distill, tiny: Path) -> None:

@@ -1,5 +1,7 @@
 """New audio holds the recordings' balance: what is found out about it, and what it does while codes are drawn."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -56,6 +58,7 @@ def share_of_long_one(model: Model, seed: int) -> float:
 def test_new_audio_is_like_each_recording_for_as_long_as_it_is(sparse: Model) -> None:
     """Guards against new loops of which one is heard twice as often as in the recordings, and three hardly ever."""
     found = measured_balance(sparse)
+    assert found is not None
     assert len(found.nats) == SIZE
     assert found.after > found.before + 0.2
     led = sparse.with_header(balance=found.nats)
@@ -69,6 +72,7 @@ def test_a_balance_that_is_well_kept_is_left() -> None:
     """Guards against corrections of what is mostly chance: on twelve clips of a band they led away from the recordings."""
     codes = torch.arange(SIZE)
     found = measured_balance(model_of((500, 1.0 * (codes < 16)), (500, 1.0 * (codes >= 16))))
+    assert found is not None
     assert found.before == found.after > WELL_KEPT
     assert found.nats == ()
     assert "so nothing is corrected" in found.in_words
@@ -84,10 +88,28 @@ def test_what_does_not_help_is_left(sparse: Model, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(balance, "generate", deaf)
     found = measured_balance(sparse)
+    assert found is not None
     assert found.nats == ()
     assert found.before == found.after
     assert "could not be corrected" in found.in_words
     assert len(set(firsts)) == len(firsts) == (len(STEPS) + 1) * balance.PIECES, "never the same pieces twice"
+
+
+def test_it_is_between_recordings_not_between_their_stretches(sparse: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "84 % of the balance between your recordings" of a single one, of which stretches are held out: what lies
+    between them counted as recordings."""
+    pieces = torch.randint(QUIET, SIZE, (500, 2), generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr(balance, "generate", lambda *_: [Generation(pieces, 10.0, 0, Sampling(), 48_000)])
+    short, long = sparse.sources
+    halves = [
+        dataclasses.replace(long, codes=half, start_seconds=10.0 * at) for at, half in enumerate(long.codes.split(450))
+    ]
+    cut = dataclasses.replace(sparse, sources=(halves[0], short, halves[1]))
+    whole, stretches = measured_balance(sparse), measured_balance(cut)
+    assert whole is not None
+    assert stretches is not None
+    assert stretches.before == pytest.approx(whole.before)
+    assert measured_balance(dataclasses.replace(sparse, sources=tuple(halves))) is None, "there is only one"
 
 
 def test_only_coarse_codes_of_new_audio_are_made_likelier(sparse: Model) -> None:

@@ -168,6 +168,22 @@ def test_the_strength_is_what_the_prior_needs(
     assert measured_strength(older, passages) == 0
 
 
+def test_the_beat_of_a_short_recording_is_beside_as_much_of_a_piece(
+    model: Model, sounding: Callable[[np.ndarray], Passage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a beat that is kept in full and counts as more, or that is half lost and is enough: in more sound, more of
+    it comes again."""
+    sources = tuple(dataclasses.replace(source, codes=drummed(120)) for source in model.sources)
+    found: list[float] = []
+    monkeypatch.setattr(strength, "PIECES", 2)
+    monkeypatch.setattr(strength, "decode_chunks", lambda *_: [heard(drummed(234))])
+    monkeypatch.setattr(strength, "least_enough", lambda shares: found.extend(shares) or 0.0)
+    measured_strength(
+        dataclasses.replace(model, sources=sources), [sounding(heard(source.codes)) for source in sources]
+    )
+    assert found == pytest.approx([1.0] * len(strength.STRENGTHS), abs=0.01)
+
+
 def test_a_weak_beat_is_enough_where_the_recordings_have_a_weak_one(
     model: Model, sounding: Callable[[np.ndarray], Passage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """The last seconds of a prior's training: the weights that sound nearest are used, and what was found is said."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -15,12 +15,15 @@ from distill.evaluation import remeasured
 from distill.evaluation.remeasured import remeasured_and_saved
 from distill.making import closing, nearness
 from distill.making.balance import Balance
+from distill.making.beat import learn_bands
 from distill.making.lean import Leaning
 from distill.making.nearness import FEWEST_WINDOWS, Compared, Nearness, Reference, noted
 from distill.making.tolls import Tolls
 from distill.models.header import BEAT_STRENGTH
 from distill.models.model_file import Model, Source, load_model
-from distill.recordings.corpus import Corpus
+from distill.recordings.corpus import Corpus, Recording
+from distill.recordings.passages import Passage
+from distill.runs.journal import Recorded
 from distill.training.budget import Closing, leaves_time_to_close
 from distill.training.candidates import Candidate
 from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
@@ -118,6 +121,20 @@ def test_what_was_found_of_the_voices_is_kept_and_said(
     evenly, nearer = [one.text for one in told if isinstance(one, Notice)][-2:]
     assert "41 % evenly; now that" in evenly
     assert "New audio will be in the recordings' voice" in nearer
+
+
+@pytest.mark.parametrize("hours", [1, 2])
+def test_recordings_that_were_looked_through_in_part_are_said_to_be(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Guards against near-copies that are called few, where only a part of what they may repeat was compared."""
+    figures = noted(Nearness(2.0, 0.1, 30.0, 0.2, 0.1, 0.3), Nearness(1.0, 0.1, 20.0, 0.2, 0.1, 0.3), 12.0)
+    monkeypatch.setattr(nearness, "compared", lambda *_, **__: Compared(figures, Tolls.not_measured()))
+    told: list[TrainingEvent] = []
+    passages = cast(list[Passage], [SimpleNamespace(seconds=1200.0)] * 3 * hours)
+    assert closing.with_measures(small_model, passages, told.append) is not None
+    said = " ".join(one.text for one in told if isinstance(one, Notice))
+    assert ("the first 50 % of each recording" in said) == (hours == 2)
 
 
 def test_after_a_second_stage_only_what_the_decoder_decides_is_measured(
@@ -234,6 +251,17 @@ def test_a_short_training_leaves_out_what_evens_new_audio(
     assert said[-1] == "Both voices."
 
 
+def test_of_a_single_recording_no_balance_is_said(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "measured_balance", lambda _: None)
+    told: list[TrainingEvent] = []
+    found = closing.with_measures(small_model, [], told.append)
+    assert found is not None
+    assert found.header.balance == ()
+    assert not any("balance" in one.text for one in told if isinstance(one, Notice))
+
+
 def test_a_level_that_cannot_be_known_is_not_said_to_be_right(
     small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +273,35 @@ def test_a_level_that_cannot_be_known_is_not_said_to_be_right(
     said = [one.text for one in told if isinstance(one, Notice)]
     assert said
     assert not any("loud" in text or "soft" in text for text in said)
+
+
+def test_passages_are_those_of_the_sources_whatever_the_recordings_are_called_now(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Guards against figures of one recording's codes beside another one's sound: passages are in the order of names, and those
+    had changed between a stop and going on, or before a second stage."""
+    draw = torch.Generator().manual_seed(0)
+    passages, sources = [], []
+    for start, digest in ((0, "b"), (3 * 48_000, "b"), (0, "a")):
+        audio = torch.randn(1, 6 * 48_000, generator=draw).numpy()
+        recording = Recording(f"{digest}.wav", tmp_path, 64 * digest, 6.0, 6 * 48_000, 1, 0, audio)
+        passages.append(Passage(recording, start, start + 48_000))
+        codes = torch.randint(32, (47, 4), generator=draw)
+        sources.append(Source(f"{digest}.wav", start / 48_000, False, codes, sha256=recording.sha256))
+    model = dataclasses.replace(small_model, sources=tuple(sources))
+    given: list[Sequence[Passage]] = []
+
+    def compared(_: Model, passages: Sequence[Passage], *__: Any, **___: Any) -> None:
+        given.append(passages)
+
+    monkeypatch.setattr(nearness, "compared", compared)
+    for order in (passages, passages[::-1], sorted(passages, key=lambda one: one.recording.name)):
+        record = cast(Recorded, SimpleNamespace(tell=lambda _: None, can_go_on=None))
+        path, closing_time = tmp_path / "m.distill", Closing(hears=False, measures=True)
+        found = closing.closed_and_saved(model, path, order, record, Event(), [], closing_time, is_cut_short=False)
+        assert found.header.bands == learn_bands(model.codec, passages, sources)
+        assert closing.with_measures_of_decoder(found, order, lambda _: None) is not None
+    assert [list(one) for one in given] == 6 * [passages]
 
 
 def test_a_stop_between_two_leaves_it_undone(small_model: Model, heard: list[float]) -> None:

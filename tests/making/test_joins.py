@@ -86,6 +86,17 @@ def test_a_raised_grain_does_not_clip() -> None:
     assert np.abs(sound[0, 11 * HOP :]).max() <= 1.0
 
 
+def test_no_join_of_loud_recordings_clips() -> None:
+    """Guards against fades that keep the power of mastered mixes, and go 3 dB over full scale with their peaks."""
+    draw = np.random.default_rng(0)
+    loud = [np.tanh(draw.normal(0, 0.45, (1, 3 * RATE))) for _ in range(4)]
+    stretches = [
+        stretch((0.99 * one / np.abs(one).max()).astype(np.float32), f"{at}.wav") for at, one in enumerate(loud)
+    ]
+    sound, _ = rendered(stretches, [Grain(step % 4, 4 * step, 4) for step in range(24)])
+    assert np.abs(sound).max() <= 1
+
+
 def test_the_stereo_image_is_kept(tone: Callable[..., np.ndarray]) -> None:
     left = np.concatenate([tone(2.0, 300.0), np.zeros((1, 2 * RATE), np.float32)])
     right = left[::-1].copy()

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,6 +19,7 @@ from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, compare
 from distill.making.tolls import Tolls
 from distill.making.voices import RecordingsVoice
 from distill.models import Model, Source
+from distill.recordings.corpus import Recording
 from distill.recordings.passages import Passage
 
 RATE, FRAME_RATE = 48_000, 48_000 / 1024
@@ -196,10 +199,41 @@ def test_excerpts_are_from_all_over_the_recordings() -> None:
     ten = 10 * RATE
     assert parts(25, 10) == [("a", 0, ten, 2), ("a", ten, 2 * ten, 2), ("a", 2 * ten, 25 * RATE, 2), ("b", 0, ten, 2)]
     assert len(parts(120, 120)) == 24
+    assert parts(20.05, 0.5) == [("a", 0, ten, 2), ("a", ten, round(20.05 * RATE), 2), ("b", 0, RATE // 2, 2)]
     many = parts(300, 1500, 305)
     assert len(many) == len(set(many)) == 24
     assert (many[0], many[-1]) == (("a", 0, ten, 2), ("c", 30 * ten, 305 * RATE, 2))
     assert [sum(name == one for name, *_ in many) for one in "abc"] == pytest.approx([3.5, 17, 3.5], abs=1)
+
+
+def test_a_second_that_is_mostly_silence_is_none_of_the_recordings(sounding: Callable[[np.ndarray], Passage]) -> None:
+    """Guards against a remainder of 0.05 s that was heard as a whole second: recordings of 10.05 s were over a hundred from
+    themselves."""
+    recordings = [noise(10.05, seed) for seed in range(3)]
+    reference = Reference(excerpts([sounding(one) for one in recordings], 1), FRAME_RATE)
+    assert reference.nearness(recordings).frechet == pytest.approx(0, abs=1e-3)
+
+
+def recorded(audio: np.ndarray, name: str) -> Passage:
+    samples = audio.shape[1]
+    return Passage(Recording(name, Path(name), name, samples / RATE, samples, 1, 0, audio), 0, samples)
+
+
+def test_what_is_quoted_from_anywhere_is_a_near_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against quotes that count as none, as what they quote is in no excerpt; beyond an hour only the beginning of each
+    recording is looked through."""
+    monkeypatch.setattr(nearness, "MOST_SECONDS", 10.0)
+    audio = [noise(16, seed) for seed in range(3)]
+    audio[0][:, 3 * RATE : 4 * RATE] = audio[2][:, 12 * RATE : 13 * RATE]  # a second of an excerpt comes back
+    recordings = [recorded(one, f"{number}.wav") for number, one in enumerate(audio)]
+    model = cast(Model, SimpleNamespace(codec=SimpleNamespace(channels=1, frame_rate=FRAME_RATE)))
+    quoted = [audio[1][:, 6 * RATE : 8 * RATE], audio[2][:, 14 * RATE :]]
+    found = nearness.reference_of(model, recordings).nearness(quoted)
+    assert found.near_copies == 1
+    assert found.natural_near_copies == pytest.approx(0.1)
+
+    monkeypatch.setattr(nearness, "MOST_QUOTED_SECONDS", 24.0)
+    assert nearness.reference_of(model, recordings).nearness(quoted).near_copies == 0.5
 
 
 @pytest.mark.parametrize("best", JOIN_COSTS)
@@ -277,6 +311,32 @@ def test_what_loses_the_beat_is_farther_and_what_has_more_of_it_is_not() -> None
     kept, lost, firm = (Nearness(0.5, 0.1, 10.0, 0.5, 0.1, 0.5, beat, 0.3) for beat in (0.3, 0.15, 0.6))
     assert lost.distance - kept.distance == pytest.approx(0.45)
     assert firm.distance == kept.distance
+
+
+@pytest.mark.parametrize("seconds", [5, 10])
+def test_the_recordings_have_exactly_as_much_of_a_beat_as_they_have(seconds: int) -> None:
+    """Guards against a beat of new audio that is looked for in more places, or in shorter parts, than that of the recordings:
+    they had up to twice their own."""
+    recordings = [unsteady(10, seed) for seed in range(4)]
+    reference = Reference(recordings, FRAME_RATE)
+    cut = [
+        one[:, start : start + seconds * RATE] for one in recordings for start in range(0, 10 * RATE, seconds * RATE)
+    ]
+    found = reference.nearness(cut)
+    assert found.beat == pytest.approx(found.natural_beat, abs=1e-6)
+    assert 0.2 < reference.beat == found.natural_beat
+
+
+def unsteady(seconds: int, seed: int) -> np.ndarray:
+    """Strokes ``[1, N]`` about 0.7 s apart."""
+    draw = np.random.default_rng(seed)
+    sound = 0.003 * draw.standard_normal(seconds * RATE)
+    stroke = 0.3 * np.exp(-np.arange(4800) / 900) * draw.standard_normal(4800)
+    at = 0.7 * draw.random()
+    while at < seconds - 0.11:
+        sound[round(at * RATE) :][:4800] += stroke
+        at += 0.7 * (1 + 0.04 * draw.standard_normal())
+    return sound.astype(np.float32)[None]
 
 
 @pytest.mark.parametrize("nearer", ["codec", "recordings"])

@@ -12,7 +12,7 @@ from distill.cli.training_view import TrainingView
 from distill.counted import counted
 
 if TYPE_CHECKING:
-    from distill.evaluation.recital import Recital, RunLengths
+    from distill.evaluation.recital import NaturalRuns, Recital
     from distill.originality.reference import Reference
 
 
@@ -71,7 +71,7 @@ def originality(
 
 
 def _show_reference(
-    similarity: Mapping[str, float], reference: "Reference", natural: "RunLengths | None", is_held_out: bool
+    similarity: Mapping[str, float], reference: "Reference", natural: "NaturalRuns | None", is_held_out: bool
 ) -> None:
     note("How similar the recordings are to one another, which is not copying", "bold")
     compared = len(reference.similarity)
@@ -85,6 +85,10 @@ def _show_reference(
             ("longest match with another recording, two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)")
         )
     table(rows)
+    if natural is not None and natural.is_short:
+        note(
+            "The held-out recordings are all shorter than 5 s, so the matches are those of shorter sounds.", style="dim"
+        )
 
 
 def _show_recitals(recitals: "Sequence[Recital]") -> None:
@@ -122,7 +126,7 @@ def _table(recitals: "Sequence[Recital]") -> Table:
     return shown
 
 
-def _summary(recitals: "Sequence[Recital]", natural: "RunLengths | None") -> str:
+def _summary(recitals: "Sequence[Recital]", natural: "NaturalRuns | None") -> str:
     """One sentence: does it compose, or recite?"""
     count = sum(recital.count for recital in recitals)
     reciting = round(sum(recital.count * recital.share for recital in recitals))

@@ -33,6 +33,14 @@ class RunLengths:
 
 
 @dataclass(frozen=True)
+class NaturalRuns(RunLengths):
+    """Those of parts of held-out recordings."""
+
+    is_short: bool
+    """Whether all parts are shorter than ``CONTINUED_SECONDS``, so that they share less than a continuation may."""
+
+
+@dataclass(frozen=True)
 class Recital:
     """The outcome of one kind of prompt."""
 
@@ -89,16 +97,19 @@ def extract(
     return tuple(found)
 
 
-def natural_runs(model: Model) -> RunLengths | None:
-    """Runs that five seconds of held-out recordings share with the others, by the first two levels; None without any."""
+def natural_runs(model: Model) -> NaturalRuns | None:
+    """Runs that five seconds of held-out recordings share with the others, by the first two levels; None without any.
+
+    What is left of a recording shares less, and counts only where nothing is as long.
+    """
     rate = model.codec.frame_rate
-    parts = [
-        part
-        for source in model.sources
-        if source.held_out
-        for part in source.codes.split(round(CONTINUED_SECONDS * rate))
-    ]
-    return _lengths(_anywhere(parts, model)) if parts else None
+    length = round(CONTINUED_SECONDS * rate)
+    parts = [part for source in model.sources if source.held_out for part in source.codes.split(length)]
+    whole = [part for part in parts if len(part) == length]
+    if not parts:
+        return None
+    runs = _anywhere(whole or parts, model)
+    return NaturalRuns(float(np.mean(runs)), max(runs), is_short=not whole)
 
 
 def _anywhere(parts: Sequence[Tensor], model: Model) -> list[float]:

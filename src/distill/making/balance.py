@@ -54,14 +54,19 @@ class Balance:
         return f"{kept}; now that it is corrected, {100 * self.after:.0f} %."
 
 
-def measured_balance(model: Model) -> Balance:
-    """What makes new audio like each recording for as much of the time as it is long.
+def measured_balance(model: Model) -> Balance | None:
+    """What makes new audio like each recording for as much of the time as it is long; None where there is only one.
 
     Nothing does where the balance is well kept, or a correction does not help. The balance that the model holds already has no
     part in it.
     """
     size = model.codec.codebook_size
-    counts = torch.stack([_counts([source.codes], size) for source in model.trained_on])
+    recordings: dict[str, list[Tensor]] = {}
+    for source in model.trained_on:  # of a recording there are several where stretches of it are held out
+        recordings.setdefault(source.sha256 or source.name, []).append(source.codes)
+    if len(recordings) < 2:
+        return None
+    counts = torch.stack([_counts(codes, size) for codes in recordings.values()])
     belongs = counts / counts.sum(dim=0).clamp(min=1)
     wanted = counts.sum(dim=1) / counts.sum()
     least = LEAST_COUNT / PIECES

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from distill.audio.rate import SAMPLE_RATE
 from distill.making import nearness, strength
 from distill.making.balance import measured_balance
 from distill.making.beat import learn_bands
@@ -28,6 +29,15 @@ from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
 
 _NOT_MEASURED: dict[str, Any] = {"beat_strength": BEAT_STRENGTH, "loudness_lean": 0.0, "balance": ()}
 """What is measured of a prior's weights, as it is in the header until then."""
+
+
+def _in_order(model: Model, passages: Sequence[Passage]) -> list[Passage]:
+    """The passages in the order of ``model.trained_on``, beside which they are read from here on.
+
+    They come in the order of the recordings' names, which may have changed since the codes were made.
+    """
+    places = {(one.sha256, round(one.start_seconds * SAMPLE_RATE)): at for at, one in enumerate(model.trained_on)}
+    return sorted(passages, key=lambda one: places.get((one.recording.sha256, one.start), len(places)))
 
 
 def _with_bands(model: Model, passages: Sequence[Passage]) -> Model:
@@ -107,6 +117,7 @@ def with_measures(
     of new audio is to be like each of them, how loud to be, what its grains cost, and which voice is nearer; all are told.
 
     Args:
+        passages: the ones it was trained on, in the order of ``model.trained_on``.
         is_stopped: asked before each of them, which take seconds.
         candidates: the weights to choose among. With fewer than two, or too little sound to judge by, the model keeps its own.
         closing: what there is time for besides the beat, the level and both voices. That there is none for the balance and for
@@ -128,8 +139,9 @@ def with_measures(
         return None
     if closing.evens:
         balance = measured_balance(model)
-        tell(Notice(balance.in_words))
-        model = model.with_header(balance=balance.nats)
+        if balance is not None:
+            tell(Notice(balance.in_words))
+            model = model.with_header(balance=balance.nats)
     else:
         tell(
             Notice(
@@ -155,6 +167,7 @@ def with_measures_of_decoder(
     Balance, lean, and what grains cost are measured of codes, which mean the same with every decoder; they stay.
 
     Args:
+        passages: the ones it was trained on, in any order.
         is_stopped: asked before each of the two, which take seconds.
 
     Returns:
@@ -162,6 +175,7 @@ def with_measures_of_decoder(
     """
     if is_stopped():
         return None
+    passages = _in_order(model, passages)
     model = _with_strength(model, passages, tell)
     if is_stopped():
         return None
@@ -184,6 +198,13 @@ def _with_voices(
         return model.with_header(voices={})
     for sentence in (*([voices.tolls.in_words] if evens else []), nearness.in_words(voices.figures)):
         tell(Notice(sentence))
+    if (share := nearness.quotable_share(passages)) < 1:
+        tell(
+            Notice(
+                f"What new audio nearly repeats was looked for in the first {100 * share:.0f} % of each recording, an hour in "
+                "all; there may be more of it."
+            )
+        )
     return with_tolls(model, voices.tolls.of_stretches).with_header(voices=voices.figures)
 
 
@@ -203,7 +224,7 @@ def closed_and_saved(
     """A model whose prior has just been trained, with all that new audio needs to know; written to ``path``.
 
     Args:
-        passages: the ones it was trained on.
+        passages: the ones it was trained on, in any order.
         candidates: the weights to choose among by what is heard.
         closing: what there is time for. Where it is not :func:`with_measures`, what was measured of the voices stays as long as
             the recordings do, and otherwise theirs is assumed; either is told.
@@ -211,6 +232,7 @@ def closed_and_saved(
         is_timed: whether the training had minutes, for what is told.
         is_cut_short: whether the training was stopped before its end: the measures then wait until it has gone on.
     """
+    passages = _in_order(model, passages)
     model = _with_earlier_voices(_with_bands(model, passages), before)
     if not closing.measures:
         _tell_unmeasured(model, before, record.tell, is_timed=is_timed)

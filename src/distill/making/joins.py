@@ -8,7 +8,8 @@
 1. The new grain is moved by up to 11 ms to where its waveform agrees best with the old one's, by cross-correlation as
    in WSOLA (Verhelst and Roelands 1993): tones keep their phase.
 2. The cross-fade is put where it touches no attack of either, nor lets one be heard twice: 2 ms beside one, 40 ms in a tone.
-3. Its gains keep the power: they add up to 1 where the waveforms agree, and their squares do where they do not.
+3. Its gains keep the power: they add up to 1 where the waveforms agree, and their squares do where they do not. They also add
+   up to 1 where loud sound would clip otherwise.
 4. The level of the new grain leans towards that of the old.
 """
 
@@ -117,9 +118,8 @@ def render(
             new.offset += join.shift
             new.gain = _without_clipping(new, border, length, join.gain)
             start, stop = border + join.start, border + join.start + join.length
-            out, into = _gains(join.length, join.correlation)
             done = replace(begun, length=stop - begun.start, fade_out=join.length)
-            fade = voice.read(start, stop) * out + new.read(start, stop) * into
+            fade = _cross_fade(voice.read(start, stop), new.read(start, stop), join.correlation)
             yield np.concatenate([voice.read(given, start), fade], axis=1), (done,)
             begun = Placed(
                 stretch=grain.stretch,
@@ -227,6 +227,16 @@ def _fade_place(attacks: np.ndarray, arrivals: np.ndarray, room: int, first: int
         if cost[place] < best:
             best, found = float(cost[place]), (place * _MILLISECOND - room, length)
     return found
+
+
+def _cross_fade(old: np.ndarray, new: np.ndarray, correlation: float) -> np.ndarray:
+    """Two sounds ``[C, n]`` as one that begins as the old and ends as the new, within full scale where both are."""
+    for kept in (correlation, 1.0):
+        out, into = _gains(old.shape[1], kept)
+        fade = old * out + new * into
+        if np.abs(fade).max(initial=0) <= 1:
+            break
+    return fade
 
 
 def _gains(length: int, correlation: float) -> tuple[np.ndarray, np.ndarray]:

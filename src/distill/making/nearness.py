@@ -12,6 +12,7 @@ much onsets repeat after the time after which those of the recordings do most.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -25,12 +26,12 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.audio.texture import FASTEST, SLOWEST, movement
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COSTS, Bank, Stretch
-from distill.making.onsets import onset_echo, strongest_period
+from distill.making.onsets import mean_echo, strongest_period
 from distill.making.sampling import Generation, generate
 from distill.making.tolls import Tolls, measured_tolls
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
-from distill.originality.passages import AS_IT_IS, Passages
+from distill.originality.passages import AS_IT_IS, Nearest, Passages
 from distill.recordings.passages import Passage
 
 PIECES, PIECE_SECONDS = 16, 5.0
@@ -41,6 +42,8 @@ FEWEST_WINDOWS = 10
 """Fewer seconds of recordings say nothing of how near new audio comes to them."""
 MOST_SECONDS = 240.0
 """How many seconds of the recordings are compared with, in parts from all over them."""
+MOST_QUOTED_SECONDS = 3600.0
+"""How many seconds of them near-copies are looked for in; an hour costs 12 s of a core and half a gigabyte for a while."""
 NEAR_COPY = 0.95
 """Correlation from which a second is a near-copy."""
 MORE_COPIES = 0.02
@@ -69,7 +72,7 @@ class Nearness:
     natural_near_copies: float
     """Share of the recordings' seconds that are like another, a second away or more."""
     beat: float = 0.0
-    """Autocorrelation of the onsets at the recordings' strongest period, the mean of all pieces."""
+    """Autocorrelation of the onsets at the recordings' strongest period, the mean of all parts of five seconds."""
     natural_beat: float = 0.0
     """That of the recordings."""
 
@@ -93,9 +96,13 @@ class Reference:
     Args:
         audio: each recording, or a part of it, float32 ``[C, N]`` at 48 kHz.
         frame_rate: positions a second, whose multiples a comb stands at.
+        whole: all that could be quoted, each recording in blocks like ``audio``, which near-copies are looked for in; ``audio``
+            if not given.
     """
 
-    def __init__(self, audio: Sequence[np.ndarray], frame_rate: float) -> None:
+    def __init__(
+        self, audio: Sequence[np.ndarray], frame_rate: float, whole: Iterable[Iterable[np.ndarray]] | None = None
+    ) -> None:
         self._frame_rate = frame_rate
         self._movement = _movement(audio)
         self._comb = _comb(audio, frame_rate)
@@ -103,8 +110,9 @@ class Reference:
         self._centre, self._spread = seconds.mean(dim=0), seconds.std(dim=0, correction=0) + 1e-3
         self._axes = torch.linalg.svd((seconds - self._centre) / self._spread, full_matrices=False)[2][:AXES].T
         self._seconds = self._projected(seconds)
-        self._passages = Passages.of(((one,) for one in audio), depth=math.inf)
-        self._near_copies_within = _near_share(self._passages.repeats())
+        self._passages = Passages.of(((one,) for one in audio) if whole is None else whole, depth=math.inf)
+        own = self._nearest(audio)
+        self._near_copies_within = _near_share(self._passages.elsewhere(own.source, own.seconds))
         self.period, self.beat = strongest_period(audio)
         """After how many frames the onsets of the recordings repeat most (``onsets.py``), and how much."""
 
@@ -120,12 +128,10 @@ class Reference:
             movement_db=float(np.sqrt(np.mean(np.square(apart)))) if self._movement.any() else math.nan,
             comb=_comb(audio, self._frame_rate),
             frechet=self.frechet(audio),
-            near_copies=_near_share(
-                np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])
-            ),
+            near_copies=_near_share(self._nearest(audio).similarity),
             natural_comb=self._comb,
             natural_near_copies=self._near_copies_within,
-            beat=float(np.mean([onset_echo(one, self.period) for one in audio])) if self.period else 0.0,
+            beat=mean_echo(audio, self.period) if self.period else 0.0,
             natural_beat=self.beat,
         )
 
@@ -133,14 +139,28 @@ class Reference:
         """The Fréchet distance alone, of new audio as in :meth:`nearness`."""
         return _frechet(self._seconds, self._projected(_seconds(audio)))
 
+    def _nearest(self, audio: Iterable[np.ndarray]) -> Nearest:
+        return Nearest.joined([self._passages.nearest((one,), AS_IT_IS) for one in audio])
+
     def _projected(self, seconds: Tensor) -> Tensor:
         found: Tensor = (seconds - self._centre) / self._spread @ self._axes
         return found
 
 
 def reference_of(model: Model, passages: Sequence[Passage]) -> Reference:
-    """What the recordings that a model was trained on sound like, four minutes of them at most."""
-    return Reference(excerpts(passages, model.codec.channels), model.codec.frame_rate)
+    """What the recordings that a model was trained on sound like, four minutes of them at most.
+
+    Near-copies are looked for in all of them, or of more than an hour in the first :func:`quotable_share` of each.
+    """
+    channels, share = model.codec.channels, quotable_share(passages)
+    beginnings = (replace(one, stop=one.start + round(share * one.samples)) for one in passages)
+    whole = (one.blocks(channels) for one in beginnings)
+    return Reference(excerpts(passages, channels), model.codec.frame_rate, whole)
+
+
+def quotable_share(passages: Iterable[Passage]) -> float:
+    """The share of each passage that near-copies are looked for in."""
+    return MOST_QUOTED_SECONDS / max(MOST_QUOTED_SECONDS, sum(passage.seconds for passage in passages))
 
 
 def by_codecs_voice(model: Model, reference: Reference) -> tuple[list[Generation], Nearness]:
@@ -249,13 +269,19 @@ def in_digits(frechet: float) -> str:
 
 
 def excerpts(passages: Sequence[Passage], channels: int) -> list[np.ndarray]:
-    """Parts of ten seconds from all over the recordings, four minutes at most."""
+    """Parts of ten seconds from all over the recordings, about four minutes at most.
+
+    A remainder of less than a second belongs to the part before it: alone it would count as a second that is mostly silence.
+    """
     length = 10 * SAMPLE_RATE
-    parts = [(passage, start) for passage in passages for start in range(0, passage.samples, length)]
+    parts = []
+    for passage in passages:
+        last = max(0, passage.samples - SAMPLE_RATE)
+        parts += [(passage, *part) for part in pairwise([*range(0, last + 1, length), passage.samples])]
     most = max(1, round(MOST_SECONDS * SAMPLE_RATE / length))
     if sum(passage.samples for passage in passages) > MOST_SECONDS * SAMPLE_RATE:
         parts = [parts[index] for index in np.unique(np.linspace(0, len(parts) - 1, most).astype(np.int64))]
-    return [passage.read(start, min(start + length, passage.samples), channels) for passage, start in parts]
+    return [passage.read(start, stop, channels) for passage, start, stop in parts]
 
 
 def _near_share(similarity: np.ndarray) -> float:

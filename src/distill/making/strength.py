@@ -47,8 +47,10 @@ class _Example:
     pulse: Pulse
     period: int
     """Of its beat, in frames."""
+    samples: int
+    """Of the recording's sound: as many as a piece has, or all there are. So many of the piece are beside it."""
     echo: float
-    """How much the recording's onsets repeat after that time."""
+    """How much its onsets repeat after that time."""
 
 
 def measured_strength(model: Model, passages: Sequence[Passage]) -> float:
@@ -72,7 +74,8 @@ def measured_strength(model: Model, passages: Sequence[Passage]) -> float:
     wanted = sum(example.echo for example in examples)
     shares = (
         sum(
-            onset_echo(sound, example.period) for example, sound in zip(examples, _rendered(model, pieces), strict=True)
+            onset_echo(sound[:, : example.samples], example.period)
+            for example, sound in zip(examples, _rendered(model, pieces), strict=True)
         )
         / wanted
         for pieces in _drawn(model, metronome, openings, examples, positions)
@@ -113,7 +116,7 @@ def _examples(
         period = round(pulse.period / codec.frame_rate * FRAMES_PER_SECOND)
         echo = onset_echo(audio, period)
         if echo >= LEAST_ECHO:
-            yield _Example(seed, pulse, period, echo)
+            yield _Example(seed, pulse, period, audio.shape[1], echo)
 
 
 def _drawn(
