@@ -86,7 +86,7 @@ def described_by(codec_path: Path, folder: Path, number: int, view: int) -> Desc
     passages = whole_recordings(import_corpus(folder, channels=codec.channels).recordings)
     kept = codec_path.with_suffix(f".{view}.safetensors")
     if not kept.exists():
-        seen = View.numbered(view and view * 100 + number, codec.hop, PriorPlan().transpose)
+        seen = View.numbered(view and 2 * (view * 100 + number) + 1, codec.hop, PriorPlan().transpose)
         describe = Description(codec.hop)
         parts: dict[str, list[Tensor]] = {"latents": [], "descriptions": []}
         for passage in passages:

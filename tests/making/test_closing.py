@@ -298,7 +298,8 @@ def test_passages_are_those_of_the_sources_whatever_the_recordings_are_called_no
     for order in (passages, passages[::-1], sorted(passages, key=lambda one: one.recording.name)):
         record = cast(Recorded, SimpleNamespace(tell=lambda _: None, can_go_on=None))
         path, closing_time = tmp_path / "m.distill", Closing(hears=False, measures=True)
-        found = closing.closed_and_saved(model, path, order, record, Event(), [], closing_time, is_cut_short=False)
+        given_here = (model, path, order, record, Event(), [], closing_time)
+        found = closing.closed_and_saved(*given_here, before=model, is_timed=True, is_cut_short=False)
         assert found.header.bands == learn_bands(model.codec, passages, sources)
         assert closing.with_measures_of_decoder(found, order, lambda _: None) is not None
     assert [list(one) for one in given] == 6 * [passages]

@@ -4,6 +4,9 @@ A small corpus teaches a prior far more in many views (docs/prior.md). There are
 n of them are spread evenly over all shifts, transpositions and gains for any n: their coordinates are the quasirandom sequence
 R3 of Roberts 2018 ("The unreasonable effectiveness of quasirandom sequences"), multiples of the inverse powers of g modulo 1,
 where g⁴ = g + 1; it generalises the golden ratio to three dimensions.
+
+Every other view keeps its pitch. The codec knows the recordings at their own, and transposed they get codes that change more
+often: a prior that has seen little else makes new audio that flickers as they do (docs/prior.md).
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,11 +32,12 @@ class View:
 
     @classmethod
     def numbered(cls, number: int, hop: int, semitones: float) -> Self:
-        """View ``number``, transposed by at most ``semitones`` up or down. View 0 is the recording as it is."""
+        """View ``number``; odd ones are transposed by at most ``semitones`` up or down. View 0 is the recording as it is."""
         if not number:
             return cls()
-        late, high, loud = (number / _G**power % 1 for power in (1, 2, 3))
-        return cls(int(late * hop), (2 * high - 1) * semitones, (2 * loud - 1) * LOUDER_DB)
+        late, high, loud = number / _G % 1, (number + 1) // 2 / _G**2 % 1, number / _G**3 % 1
+        transposed = (2 * high - 1) * semitones if number % 2 else 0.0
+        return cls(int(late * hop), transposed, (2 * loud - 1) * LOUDER_DB)
 
     def of(self, blocks: Iterable[np.ndarray], channels: int, sample_rate: int) -> Iterator[np.ndarray]:
         """This view of a recording: blocks float32 ``[C, n]`` in and out."""
