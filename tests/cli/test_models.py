@@ -78,18 +78,25 @@ def test_a_file_wins_over_a_name_and_a_folder_does_not(
     assert distill("info", "tiny", "--json").json["name"] == "another"
 
 
-def test_a_name_that_two_could_mean(distill: Distill, model_files: Path) -> None:
+@pytest.fixture
+def namesakes(distill: Distill, model_files: Path) -> None:
+    """Two models called ``tiny``: of one of them more was measured."""
     distill("models", "import", model_files, "--in-place")
     distill("models", "import", model_files / "tiny.distill")
+    copied = home() / "models" / "tiny.distill"
+    save_model(copied, load_model(copied).with_header(beat_strength=0.5))
+
+
+def test_a_name_that_two_could_mean(distill: Distill, namesakes: None, model_files: Path) -> None:
     answer = distill("generate", "ti")
     first, second = model_files / "tiny.distill", home() / "models" / "tiny.distill"
     answer.refused("could be any of 2 models:\n    tiny   ", f"tiny   {first}\n", f"tiny   {second}\n", "models rename")
 
 
-def test_two_models_of_the_name_of_the_folder_that_one_stands_beside(distill: Distill, model_files: Path) -> None:
+def test_two_models_of_the_name_of_the_folder_that_one_stands_beside(
+    distill: Distill, namesakes: None, model_files: Path
+) -> None:
     """Guards against "tiny cannot be read: it is a folder": trained twice from one folder, two models bear its name."""
-    distill("models", "import", model_files, "--in-place")
-    distill("models", "import", model_files / "tiny.distill")
     Path("tiny").mkdir()
     distill("generate", "tiny").refused("could be any of 2 models:\n", str(model_files / "tiny.distill"))
     distill("models", "info", "tiny").refused("could be any of 2 models:\n", str(model_files / "tiny.distill"))
