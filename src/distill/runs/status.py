@@ -183,6 +183,18 @@ def where_is(model: Path, kind: str) -> tuple[str, str]:
     )
 
 
+def where_recordings(folder: Path, kind: str, run: Path, model: Path | None = None) -> tuple[str, str]:
+    """That the recordings are not where a training had them, and how it goes on with them where they are now.
+
+    Args:
+        kind: of the training.
+        run: what it goes on from, a run or a model.
+        model: that of a prior, which is named before the folder.
+    """
+    words = command("distill", _verb(kind), "--resume", run, *([model] if model is not None else []), "FOLDER")
+    return f"It was trained on {folder}, which is not there now.", f"Say where the recordings are now: {words}"
+
+
 def look(run_folder: Path, before: RunStatus | None = None) -> RunStatus:
     """Where the run stands now.
 
