@@ -30,6 +30,8 @@ class RunLengths:
 
     mean: float
     longest: float
+    count: int
+    """Of the continuations."""
 
 
 @dataclass(frozen=True)
@@ -126,4 +128,4 @@ def _seconds(parts: Sequence[Tensor], sources: Sequence[Tensor], levels: int, ra
 
 
 def _lengths(runs: Sequence[float]) -> RunLengths:
-    return RunLengths(float(np.mean(runs)), max(runs)) if runs else RunLengths(0.0, 0.0)
+    return RunLengths(float(np.mean(runs)), max(runs), len(runs)) if runs else RunLengths(0.0, 0.0, 0)
