@@ -240,6 +240,15 @@ def test_export_and_import(distill: Distill, noted: Path, tmp_path: Path) -> Non
     assert distill("generate", "tiny", "--seconds", 0.5).code == 0
 
 
+def test_a_copy_calls_itself_what_it_was_called(distill: Distill, noted: Path, tmp_path: Path) -> None:
+    """Guards against ``ours.distill`` that still calls itself by the old name, and pieces of it that bear that name."""
+    ours = tmp_path / "give" / "ours.distill"
+    assert distill("models", "export", "tiny", "--out", ours).code == 0
+    assert load_model(ours).header.name == "ours"
+    assert load_model(ours).header.digest == load_model(noted).header.digest
+    assert load_model(noted).header.name == "tiny"
+
+
 def test_a_model_that_was_measured_since_is_another(distill: Distill, tiny: Path) -> None:
     """Guards against an import that says it is there, and leaves the one whose new audio was not measured yet."""
     assert distill("generate", tiny, "--seconds", 0.5).code == 0

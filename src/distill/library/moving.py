@@ -61,12 +61,17 @@ def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = Fa
 
 
 def export(entry: ModelEntry, out: Path) -> Path:
-    """Copies a model's file to a folder, under a free name, or to the very path that ends in ``.distill``.
+    """Copies a model's file to a folder, under a free name, or to the very path that ends in ``.distill``; then the copy calls
+    itself by that name.
 
     Raises:
+        ModelFileError: if the file is damaged, and was to have another name.
         OutputError: if that path is taken or cannot be written.
     """
-    return _copied(entry.path, export_target(entry, out))
+    target = _copied(entry.path, export_target(entry, out))
+    if target == out and read_header(target).name != target.stem:
+        _write_called(target, target, target.stem)
+    return target
 
 
 def export_target(entry: ModelEntry, out: Path) -> Path:
