@@ -159,6 +159,11 @@ def test_codes_of_another_model(
     answer = distill("decode", model_files / "other.distill", codes, "--out", tmp_path / "a.wav")
     answer.refused("take.codes", "another model", "the model that made it")
     assert tree(tmp_path) == before
+    # Guards against fingerprints that no command shows, so that nobody finds the model that made them.
+    for name in ("tiny", "other"):
+        told = distill("info", model_files / f"{name}.distill", "--json").json["codes_fingerprint"]
+        assert told[:8] in answer.err
+        assert told[:8] in distill("info", model_files / f"{name}.distill").err
 
 
 @pytest.mark.parametrize("kind", ["missing", "garbage", "cut", "empty", "a model"])

@@ -1,5 +1,6 @@
 """``distill edit``: operations in the order they are written, on codes or audio, into codes or audio."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,38 @@ def test_a_graft_and_a_blend_of_another_sound(
     np.testing.assert_array_equal(after[100:], grid[100:])
     np.testing.assert_array_equal(edited("--blend", path, "--weight", "1", "--over", "c10-c20")[10:20], other[10:20])
     np.testing.assert_array_equal(edited("--blend", path, "--weight", "0"), grid)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--mirror", "c30-c60"), "Mirrored 0.64-1.28 s; locked cells in 10 columns stay."),
+        (("--rotate", "c49-c60", "--by", "c1"), "Rotated 1.05-1.28 s by 1 column; locked cells in 1 column stay."),
+        (("--fill", "c30-c60", "--code", "1", "--levels", "2"), "Filled 0.64-1.28 s on Detail with 1."),
+        (("--copy", "c30-c60", "--to", "c35"), "to column 35; locked cells in 10 columns stay."),
+        (("--repeat", "c30-c34", "--levels", "1", "--times", "2"), "2 times in all."),
+        (("--repeat", "c30-c38", "--levels", "1", "--times", "3"), "3 times in all; locked cells in 10 columns stay."),
+        (("--reimagine", "c30-c60", "--seed", "7"), "with seed 7; locked cells in 10 columns stay."),
+        (("--graft", "b.codes"), "from b.codes; locked cells in 10 columns stay."),
+        (
+            ("--blend", "b.codes", "--weight", "1", "--over", "c38-c60", "--levels", "1"),
+            "12 took the other's; their mean distance to the mix is 0.00 of that between the two sounds; locked cells in 10 "
+            "columns stay.",
+        ),
+    ],
+)
+def test_what_is_locked_is_not_said_to_be_done(
+    words: tuple[str, ...], said: str, distill: Distill, tiny: Path, sound: Path, grid: np.ndarray
+) -> None:
+    """Guards against sentences that count cells which the lock kept as they were: "234 took the other's", and none had."""
+    model = load_model(tiny)
+    shutil.copy(sound, "a.codes")
+    other = Codes(torch.from_numpy((grid + 9) % 32), model.codes_fingerprint, 234 * 1024, 48_000)
+    save_codes(Path("b.codes"), other)
+    answer = distill(
+        "edit", tiny, "a.codes", "--lock", "c40-c50", "--levels", "1", *words, "--out", "c.codes", "--json"
+    )
+    assert answer.json["did"][-1].endswith(said), answer.json["did"]
 
 
 def test_reimagining_keeps_what_is_locked(edited: Callable[..., np.ndarray], grid: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,25 @@ def test_a_codec_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp
     distill("train", "--resume", moved).refused("is finished", "--minutes")
     further = distill("train", "--resume", moved, "--epochs", 1, "--json")
     assert further.json["epochs_trained"] == 3
+
+
+def test_recordings_that_were_moved(
+    distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against "The folder does not exist. Check its name" of a folder that nobody named in this command."""
+    folder = Path(shutil.copytree(small_corpus, tmp_path / "takes"))
+    stopped(VQStepMetrics, 2, "train", folder, "--epochs", 2, "--out", tmp_path)
+    stopped(PriorStepMetrics, 2, "train-prior", tiny, folder, "--epochs", 2)
+    moved = folder.rename(tmp_path / "moved")
+    model = tmp_path / "takes.distill"
+    for verb, given, then in (("train", model, f"{model} FOLDER"), ("train-prior", tiny, f"{tiny} {tiny} FOLDER")):
+        answer = distill(verb, "--resume", given)
+        answer.refused(f"was trained on {folder}, which is not there now", f"distill {verb} --resume {then}")
+        assert f"was trained on {folder}, which is not there now" in distill("status", given).err
+    assert distill("train", "--resume", model, moved).code == 0
+    moved.rename(tmp_path / "elsewhere")
+    distill("train", "--resume", model, "--quality", "high").refused("not there now", f"--resume {model} FOLDER")
+    distill("train", "--resume", model, folder, "--epochs", 1).refused(f"The folder {folder} does not exist")
 
 
 def test_a_prior_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:

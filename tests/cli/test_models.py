@@ -83,18 +83,25 @@ def test_a_file_wins_over_a_name_and_a_folder_does_not(
     assert distill("info", "tiny", "--json").json["name"] == "another"
 
 
-def test_a_name_that_two_could_mean(distill: Distill, model_files: Path) -> None:
+@pytest.fixture
+def namesakes(distill: Distill, model_files: Path) -> None:
+    """Two models called ``tiny``: of one of them more was measured."""
     distill("models", "import", model_files, "--in-place")
     distill("models", "import", model_files / "tiny.distill")
+    copied = home() / "models" / "tiny.distill"
+    save_model(copied, load_model(copied).with_header(beat_strength=0.5))
+
+
+def test_a_name_that_two_could_mean(distill: Distill, namesakes: None, model_files: Path) -> None:
     answer = distill("generate", "ti")
     first, second = model_files / "tiny.distill", home() / "models" / "tiny.distill"
     answer.refused("could be any of 2 models:\n    tiny   ", f"tiny   {first}\n", f"tiny   {second}\n", "models rename")
 
 
-def test_two_models_of_the_name_of_the_folder_that_one_stands_beside(distill: Distill, model_files: Path) -> None:
+def test_two_models_of_the_name_of_the_folder_that_one_stands_beside(
+    distill: Distill, namesakes: None, model_files: Path
+) -> None:
     """Guards against "tiny cannot be read: it is a folder": trained twice from one folder, two models bear its name."""
-    distill("models", "import", model_files, "--in-place")
-    distill("models", "import", model_files / "tiny.distill")
     Path("tiny").mkdir()
     distill("generate", "tiny").refused("could be any of 2 models:\n", str(model_files / "tiny.distill"))
     distill("models", "info", "tiny").refused("could be any of 2 models:\n", str(model_files / "tiny.distill"))
@@ -266,10 +273,19 @@ def test_a_model_is_given_away_without_the_sound_that_it_came_with(
     assert "left out" in answer.err
     given = load_model(tmp_path / "given.distill")
     assert not given.sounds
-    assert given.header == before, "it is the model that it would be, had it come without"
+    assert given.header == before.model_copy(update={"name": "given"}), "as it would be, had it come without"
     assert load_model(tiny).sounds
     distill("models", "export", tiny, "--with-recordings", "--out", tmp_path / "whole.distill")
     assert load_model(tmp_path / "whole.distill").sounds
+
+
+def test_a_copy_calls_itself_what_it_was_called(distill: Distill, noted: Path, tmp_path: Path) -> None:
+    """Guards against ``ours.distill`` that still calls itself by the old name, and pieces of it that bear that name."""
+    ours = tmp_path / "give" / "ours.distill"
+    assert distill("models", "export", "tiny", "--out", ours).code == 0
+    assert load_model(ours).header.name == "ours"
+    assert load_model(ours).header.digest == load_model(noted).header.digest
+    assert load_model(noted).header.name == "tiny"
 
 
 def test_a_model_that_was_measured_since_is_another(distill: Distill, tiny: Path) -> None:

@@ -111,9 +111,11 @@ def test_a_page_to_compare_them_on(
     assert told["failed"] == {}
     assert {one["codec bits a second"] for one in told["models"]} == {46.875 * 2 * 5, 46.875 * 3 * 5}
     assert all(one["prior bits a second"] > 0 for one in told["models"])
+    assert not any(one["is_prior_from_base"] for one in told["models"])
     page = Path(told["page"]).read_text(encoding="utf-8")
     for words in ("rvq-levels 2, layers 1", "rvq-levels 3, layers 2", "partials kept", "prior, bit/s", "held out"):
         assert words in page
+    assert page.count("<td>nothing") == 4  # it once did not say which priors could not start from the base
     assert page.count("<audio") + page.count("data:audio") >= 5
     for levels, layers in (
         (2, 1),

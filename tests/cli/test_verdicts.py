@@ -4,14 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 
 import small_distill
-from distill.evaluation.recital import extract, natural_runs
+from distill.cli.originality import _show_reference
+from distill.evaluation.recital import RunLengths, extract, natural_runs
 from distill.making.drawing import Sampling, continue_codes
 from distill.models import Source, load_model, save_model
+from distill.originality.reference import Reference
 
 Distill = Callable[..., Any]
 
@@ -146,6 +149,7 @@ def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:
     assert runs is not None
     assert runs.longest == pytest.approx(23 / 46.875, abs=0.05)
     assert runs.mean < runs.longest
+    assert runs.count == 2
     model.sources = model.sources[:1]
     assert natural_runs(model) is None
 
@@ -206,3 +210,12 @@ def test_prompts_for_which_every_recording_is_too_short_are_said_to_be(distill: 
     assert rows
     assert all(len(row) == (11 if row[0] == "nothing" else 12) for row in rows), answer.err
     assert "No recording is long enough for a prompt of 1 s or more.\n" in answer.err
+
+
+def test_what_was_held_out_is_not_called_widened(capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards against the longest match of a few held-out seconds under a heading that says training recordings were added."""
+    reference = Reference(np.linspace(0, 1, 90), (np.zeros(90), np.zeros(90)), is_widened=True)
+    _show_reference({"95": 0.9}, reference, RunLengths(0.2, 0.5, 4), is_held_out=True)
+    told = " ".join("".join(capsys.readouterr()).split())
+    assert "longest match of held-out recordings with another, two levels" in told
+    assert "0.50 s (mean 0.20 s, of 4 parts of up to 5 s)" in told

@@ -163,6 +163,45 @@ def test_locked_cells_stay(seed: int) -> None:
     np.testing.assert_array_equal(edit.keep(grid, grid, np.ones_like(locked)), grid)
 
 
+@pytest.mark.parametrize("seed", ROUNDS)
+def test_what_moves_codes_around_a_lock_loses_none(seed: int) -> None:
+    """Guards against a code that came twice and another that was lost, where one was moved onto a locked cell."""
+    draw, grid, selection = drawn(seed)
+    grid = np.arange(grid.size).reshape(grid.shape)  # so that each can be told from all others
+    locked = draw.random(grid.shape) < 0.3
+    free = selection.mask(grid) & ~locked
+    for move, slow in (
+        (lambda: edit.mirror(grid, selection, locked), lambda codes: codes[::-1]),
+        (
+            lambda: edit.rotate(grid, selection, 2, locked),
+            lambda codes: codes[-2 % len(codes) :] + codes[: -2 % len(codes)],
+        ),
+    ):
+        expected = grid.copy()
+        for level in range(grid.shape[1]):
+            if free[:, level].any():
+                expected[free[:, level], level] = slow(grid[free[:, level], level].tolist())
+        if (expected == grid).all() and selection.length > 2:
+            with pytest.raises(SettingError, match="All that would change is locked"):
+                move()
+        elif selection.length > 2:
+            np.testing.assert_array_equal(move(), expected)
+
+
+def test_a_swap_around_locks_loses_none() -> None:
+    """Guards against a code that both sounds have after a swap, as one of them kept a locked one, and one that none has."""
+    grid, other = np.arange(12).reshape(6, 2), 100 + np.arange(12).reshape(6, 2)
+    locked, other_locked = np.zeros((6, 2), bool), np.zeros((6, 2), bool)
+    locked[1, 0] = other_locked[4, 1] = True
+    here, there = edit.swap(grid, other, select(grid, 0, 4), 2, locked, other_locked)
+    stays = np.zeros((4, 2), bool)
+    stays[1, 0] = stays[2, 1] = True
+    np.testing.assert_array_equal(here[:4], np.where(stays, grid[:4], other[2:]))
+    np.testing.assert_array_equal(there[2:], np.where(stays, other[2:], grid[:4]))
+    with pytest.raises(SettingError, match="All that would change is locked"):
+        edit.swap(grid, other, select(grid, 0, 4), 2, np.ones_like(locked), other_locked)
+
+
 def test_locks_move_with_their_columns_and_are_not_deleted() -> None:
     locked = np.zeros((6, 2), bool)
     locked[4, 1] = True

@@ -13,6 +13,7 @@ from distill.errors import OutputError
 from distill.files import names as names_module
 from distill.files.home import home
 from distill.files.names import (
+    advice_on_missing,
     claimed,
     command,
     free_path,
@@ -262,3 +263,10 @@ def test_a_clock_that_was_ahead_makes_no_run_the_newest_for_ever() -> None:
     with sole_writer(runs / "first"):
         (runs / "first" / "events.jsonl").write_text("more")
     assert [one.name for one in run_folders()] == ["first", "now", "last", "next"]
+
+
+def test_brackets_make_no_pattern() -> None:
+    """Guards against advice about patterns where a folder with a year in brackets is misspelt."""
+    assert advice_on_missing(Path("Takes [2032]")) == "Check its name and place."
+    for pattern in ("takes/*.wav", "take-?.wav", "Takes [2023]/*"):
+        assert "pattern" in advice_on_missing(Path(pattern))

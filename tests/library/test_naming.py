@@ -1,16 +1,24 @@
 """Models by name, by the beginning of a name, and by path."""
 
+import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from distill.errors import LibraryError, SettingError
 from distill.files.home import home
 from distill.library import Library, ModelEntry
+from distill.library.moving import add
 from distill.library.naming import chosen, find_piece, path_of
 from distill.library.trash import restore
+from distill.models import Model, Source, save_model
+from distill.models.sound import sound_from
+from small_distill import small_codec, small_model, small_prior
 
 
 @pytest.fixture
@@ -74,6 +82,47 @@ def test_files_that_are_gone_stand_back(entry: Callable[..., ModelEntry]) -> Non
     entries = [entry("drums", is_there=False), entry("drums", "/elsewhere"), entry("dub", is_there=False)]
     assert chosen("drums", entries) == entries[1]
     assert chosen("du", entries) == entries[2]
+
+
+@pytest.fixture
+def owned(tmp_path: Path) -> Model:
+    """A model with a prior of one recording, whose sound can be put in; its file is ``tmp_path/mine.distill``."""
+    codec = small_codec(num_quantizers=2)
+    source = Source("take.wav", 0.0, False, torch.zeros(20, 2, dtype=torch.int64), sha256="1" * 64)
+    model = small_model(codec, small_prior(codec.config), [source])
+    save_model(tmp_path / "mine.distill", model)
+    return model
+
+
+def test_a_copy_does_not_make_a_name_ambiguous(library: Library, owned: Model, tmp_path: Path) -> None:
+    """Guards against a model that its name no longer means, once it was imported and its original used by path."""
+    original, other = tmp_path / "mine.distill", tmp_path / "given" / "mine.distill"
+    imported = add(library, original, in_place=False)
+    library.note_model(original)
+    assert path_of(library, Path("mine")) == imported.path == home() / "models" / "mine.distill"
+    other.parent.mkdir()
+    sound = sound_from("1" * 64, np.zeros((1, 4_800), np.float32))
+    save_model(
+        other, dataclasses.replace(owned, sounds=(sound,))
+    )  # a copy with the recordings' sound is the same model
+    library.note_model(other)
+    assert path_of(library, Path("mi")) == imported.path
+    imported.path.unlink()
+    os.utime(other, (1, 1))
+    library.note_model(other)
+    assert path_of(library, Path("mine")) == original
+
+
+def test_models_that_differ_stay_ambiguous(library: Library, owned: Model, tmp_path: Path) -> None:
+    """Guards against taking one of two models for the other: of weights or of what was measured for new audio."""
+    original = tmp_path / "mine.distill"
+    add(library, original, in_place=False)
+    reseeded = dataclasses.replace(owned, codec=small_codec(seed=1, num_quantizers=2))
+    for another in (reseeded, owned.with_header(beat_strength=0.5)):
+        save_model(original, another)
+        library.note_model(original)
+        with pytest.raises(LibraryError, match="could be any of 2 models"):
+            path_of(library, Path("mine"))
 
 
 def test_a_path_wins(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from distill.training.metrics import (
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
     VQStepMetrics,
+    VQTrainingCompleteEvent,
 )
 
 
@@ -86,6 +87,21 @@ def test_a_run_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     assert run.stage.curves["perplexity"].values == (134.3,)
     assert "generate" in run.next_command
     assert what_is_told(run) == what_is_told(look(tmp_path))
+
+
+def test_what_was_stopped_is_not_complete(tmp_path: Path) -> None:
+    """Guards against ``is_complete`` of a stage that Ctrl-C ended at two thirds: it says that too when it ends."""
+    note(tmp_path, "codec")
+    ended = VQTrainingCompleteEvent(1.0, 1.0, 1.0, 1, True, ())
+    report(tmp_path, "codec", step(3300), ended)
+    run = look(tmp_path)
+    note(tmp_path, "codec", outcome="stopped")
+    for halted in (look(tmp_path, run), look(tmp_path)):
+        assert halted.stage is not None
+        assert (halted.stage.is_complete, halted.stage.remaining_s) == (False, None)
+    report(tmp_path, "codec", step(5000), ended)
+    note(tmp_path, "codec", 1, outcome="finished")
+    assert look(tmp_path, halted).stages[0].is_complete
 
 
 def test_how_a_run_can_go_on(tmp_path: Path) -> None:

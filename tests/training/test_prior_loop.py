@@ -62,6 +62,7 @@ def test_result_and_events(model_path: Path, small_corpus: Path) -> None:
     assert {"final_perplexity", "best_perplexity", "training_date"} <= result["prior_metadata"].keys()
     assert sum(isinstance(event, PriorEpochMetrics) for event in events) == 3
     assert any(isinstance(event, PriorStepMetrics) for event in events)
+    assert any("starts from nothing" in event.text for event in events if isinstance(event, Notice))
     complete = events[-1]
     assert isinstance(complete, PriorTrainingCompleteEvent)
     assert complete.epochs_trained == 3

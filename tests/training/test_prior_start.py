@@ -1,6 +1,8 @@
 """How a prior begins: from the base where it fits and the codes can be heard, from the codebooks otherwise."""
 
+import dataclasses
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,9 @@ import torch
 
 from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
 from distill.recordings.passages import Passage
+from distill.sizes import prior_config_for
 from distill.training.plan import PriorPlan
-from distill.training.prior_start import new_prior
+from distill.training.prior_start import PriorInputs, new_prior, without_base
 
 KEYS, HELD = 16, 12
 """So many tones, each held for so many positions."""
@@ -64,3 +67,27 @@ def test_too_little_to_hear_starts_from_the_codebooks(
     codec, passage, codes = melody
     short = sounding(passage.read(0, codec.hop - 1, 1))
     assert not begun((codec, short, codes[:1]), CONFIG)[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "levels", "sizes", "from_scratch", "is_said"),
+    [
+        (200.0, 4, {}, False, False),
+        (200.0, 2, {}, False, True),
+        (200.0, 4, {"num_layers": 2}, False, True),
+        (200.0, 4, {"num_layers": 2}, True, False),
+        (2_000.0, 4, {}, False, False),
+    ],
+)
+def test_sizes_that_have_no_base_are_named(
+    seconds: float, levels: int, sizes: dict[str, int], from_scratch: bool, is_said: bool
+) -> None:
+    """Guards against a person's sizes that quietly cost the base prior. With long recordings none has it, as is meant."""
+    model: Any = SimpleNamespace(header=SimpleNamespace(codec=VQVAEConfig(num_quantizers=levels)))
+    corpus: Any = SimpleNamespace(seconds=seconds)
+    config = dataclasses.replace(prior_config_for(model, corpus), **sizes)
+    split: Any = SimpleNamespace()
+    inputs = PriorInputs(model, corpus, split, config)
+    words = without_base(inputs, PriorPlan(from_scratch=from_scratch))
+    assert bool(words) == is_said
+    assert is_said == ("starts from nothing" in words)

@@ -33,6 +33,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
                 **header.model_dump(mode="json", exclude={"curves", "digest"}),
                 "has_prior": header.has_prior,
                 "codec_fingerprint": loaded.fingerprint,
+                "codes_fingerprint": loaded.codes_fingerprint,
                 "levels": levels,
             }
         )
@@ -78,6 +79,7 @@ def _show_codec(model: "Model") -> None:
     table(
         [
             ("fingerprint", model.fingerprint[:12]),
+            ("fingerprint of its codes", model.codes_fingerprint[:12]),
             (checked("distance", header.is_codec_held_out), figure(header.codec_training.get("best_val_loss"), 2)),
             ("epochs", figure(header.codec_training.get("epochs_trained"), 0)),
             ("training started from", "the base codec" if header.is_codec_from_base else "random weights"),

@@ -67,7 +67,8 @@ def search(
     ],
     as_json: options.JsonOption = False,
 ) -> None:
-    """Find the models whose name, folder, date or recordings contain every WORD."""
+    """Find the models whose name, folder, date or recordings contain every WORD. A model has its recordings' names once it has
+    a prior; before that only their folder, on the computer that trained it."""
     from distill.library.naming import matching
 
     _show_models(matching(_library(), words), as_json, f"No model matches '{' '.join(words)}'.", "distill models list")

@@ -73,6 +73,8 @@ def originality(
 def _show_reference(
     similarity: Mapping[str, float], reference: "Reference", natural: "NaturalRuns | None", is_held_out: bool
 ) -> None:
+    from distill.evaluation.recital import CONTINUED_SECONDS
+
     note("How similar the recordings are to one another, which is not copying", "bold")
     compared = len(reference.similarity)
     others = _others(reference.is_widened, is_held_out)
@@ -81,9 +83,9 @@ def _show_reference(
         (f"similarity that {share} % of the seconds stay below", f"{value:.2f}") for share, value in similarity.items()
     ]
     if natural is not None:
-        rows.append(
-            ("longest match with another recording, two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)")
-        )
+        parts = f"{counted(natural.count, 'part')} of up to {CONTINUED_SECONDS:.0f} s"
+        found = f"{natural.longest:.2f} s (mean {natural.mean:.2f} s, of {parts})"
+        rows.append(("longest match of held-out recordings with another, two levels", found))
     table(rows)
     if natural is not None and natural.is_short:
         note(

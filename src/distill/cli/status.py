@@ -1,5 +1,6 @@
 """``distill status [RUN]``: where trainings stand, seen from any terminal."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -123,6 +124,7 @@ def _show_all(runs: list["RunStatus"]) -> None:
 
 def _show_one(run: "RunStatus") -> None:
     from distill.runs.renamed import found_model
+    from distill.runs.status import where_recordings
 
     done, left = _progress(run)
     note(run.run_folder.name, "bold")
@@ -144,6 +146,9 @@ def _show_one(run: "RunStatus") -> None:
     if run.record is not None:
         model = found_model(run.record, warn)
         place("Model", model or run.record.model, "" if model else "not written yet, moved or deleted")
+        if run.next_command and run.state != "finished" and not os.path.lexists(run.record.folder):
+            kind, owner = run.record.kind, model if run.record.kind == "prior" else None
+            warn(" ".join(where_recordings(Path(run.record.folder), kind, model or run.run_folder, owner)))
     place("Run", run.run_folder)
     if run.next_command:
         place("Next" if run.state == "finished" else "Go on", run.next_command)

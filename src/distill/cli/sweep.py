@@ -383,4 +383,8 @@ def _compared(folder: Path, out: Path, ended: list[_Trained]) -> tuple[list[dict
     report = sweep_report(absolute(folder).name, found, corpus, own_split(first, corpus))
     with reserving(out / "comparison.html") as page:
         write_evaluation_report(page, report)
-    return [{"model": one.words, **one.figures()} for one in found], absolute(page)
+    rows = [
+        {"model": one.words, **one.figures(), "is_prior_from_base": one.model.header.is_prior_from_base}
+        for one in found
+    ]
+    return rows, absolute(page)

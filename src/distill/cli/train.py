@@ -10,7 +10,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import place, print_json, settings_table
 from distill.cli.outputs import a_folder
-from distill.cli.watched import watched
+from distill.cli.watched import still_there, watched
 from distill.files.names import command
 from distill.files.regular import absolute, is_there
 
@@ -193,7 +193,7 @@ def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
     if is_refined or (first.is_finished and asked.is_high):
         _resume_second(folder, first.model_path, first, asked)
     else:
-        _resume_first(folder or first.folder, first, asked)
+        _resume_first(folder or still_there(first.folder, "codec", run), first, asked)
 
 
 def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
@@ -254,7 +254,8 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     with watched(asked.watching, lambda: refinement_run.run_folder.name) as training, claimed(model_path):
         wanted = pipeline.RefinementPlan(epochs, minutes, device=device, precision="auto")
         planned = next_refinement(model_path, model, wanted, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
-        plan, folder = planned.plan, folder or planned.recordings(first)
+        plan = planned.plan
+        folder = folder or still_there(planned.recordings(first), "refinement", model_path)
         corpus = training.read(folder, model.codec.channels)
         if planned.state is None:
             settings_table(run_settings(plan.epochs, plan.minutes, device, 0.0, plan.precision, is_settled=True))

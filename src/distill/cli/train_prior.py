@@ -8,7 +8,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import place, print_json, settings_table
-from distill.cli.watched import Watched, watched
+from distill.cli.watched import Watched, still_there, watched
 from distill.files.names import command
 from distill.files.regular import absolute
 
@@ -143,7 +143,7 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     given = None if model_path is None else options.model_file(model_path)
     stopped = stopped_prior(options.run_or_model(run), given)
     model_path = stopped.model_path
-    dataset_dir = dataset_dir or stopped.folder
+    dataset_dir = dataset_dir or still_there(stopped.folder, "prior", run, model_path)
     plan = stopped.plan(pipeline.PriorPlan, asked.epochs, asked.minutes, asked.device)
     settings = resumed_settings(stopped.step, asked.epochs, asked.minutes, asked.device, plan.precision)
     codec = load_model(model_path)

@@ -1,5 +1,6 @@
 """A training while it runs in a terminal: on screen, in the tools it is watched with, and stopped by Ctrl-C."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from distill.cli.console import note, place, warn
 from distill.cli.interrupts import stop_on_interrupt
 from distill.cli.training_view import TrainingView
-from distill.errors import DistillError
+from distill.errors import CorpusError, DistillError
 from distill.files.process import this_process
 
 if TYPE_CHECKING:
@@ -34,6 +35,22 @@ class Watched:
         from distill.recordings.corpus import import_corpus
 
         return import_corpus(folder, channels=channels, progress=self.view.counting("Reading"), ahead=note)
+
+
+def still_there(folder: Path, kind: str, run: Path, model: Path | None = None) -> Path:
+    """The folder that a training was trained on, for one that goes on and was given none.
+
+    Args:
+        kind, run, model: of the training, as in :func:`distill.runs.status.where_recordings`.
+
+    Raises:
+        CorpusError: if it is gone, with how to say where the recordings are now.
+    """
+    from distill.runs.status import where_recordings
+
+    if not os.path.lexists(folder):
+        raise CorpusError(*where_recordings(folder, kind, run, model))
+    return folder
 
 
 @contextmanager

@@ -92,7 +92,8 @@ def load_codes(path: Path, fingerprint: str, codec: ConvVQVAE) -> Codes:
 def _check_codec(path: Path, header: _Header, fingerprint: str) -> None:
     if header.codec != fingerprint:
         raise CodesFileError(
-            f"{path} was made by another model (codec {header.codec[:8]}, this one is {fingerprint[:8]}); its codes mean "
-            "other sounds here.",
-            "Decode it with the model that made it, or encode the recording again with this one.",
+            f"{path} was made by another model (fingerprint of its codes {header.codec[:8]}, of this one's {fingerprint[:8]}); "
+            "its codes mean other sounds here.",
+            "Decode it with the model that made it, whose fingerprint distill info MODEL shows, or encode the recording again "
+            "with this one.",
         )

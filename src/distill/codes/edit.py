@@ -8,7 +8,7 @@ gives a new grid and refuses, in words, what does not fit.
     other length   insert delete repeat
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,14 +163,23 @@ def delete(grid: np.ndarray, first: int, stop: int) -> np.ndarray:
     return np.concatenate([grid[: gone.first], grid[gone.stop :]])
 
 
-def mirror(grid: np.ndarray, selection: Selection) -> np.ndarray:
-    """Turns the selection around in time."""
-    return _with(grid, selection, grid[selection.cells()][::-1])
+def mirror(grid: np.ndarray, selection: Selection, locked: np.ndarray | None = None) -> np.ndarray:
+    """Turns the selection around in time. Cells that are locked (bool ``[S, Q]``) stay, and the others change places.
+
+    Raises:
+        SettingError: if only locked cells would change.
+    """
+    return _moved(grid, selection, locked, lambda codes: codes[::-1])
 
 
-def rotate(grid: np.ndarray, selection: Selection, by: int) -> np.ndarray:
-    """Moves the selection's codes later by so many columns, or earlier; those that leave it come in at the other end."""
-    return _with(grid, selection, np.roll(grid[selection.cells()], by, axis=0))
+def rotate(grid: np.ndarray, selection: Selection, by: int, locked: np.ndarray | None = None) -> np.ndarray:
+    """Moves the selection's codes later by so many columns, or earlier; those that leave it come in at the other end. Cells
+    that are locked (bool ``[S, Q]``) stay, and the others move past them.
+
+    Raises:
+        SettingError: if only locked cells would change.
+    """
+    return _moved(grid, selection, locked, lambda codes: np.roll(codes, by, axis=0))
 
 
 def repeat(grid: np.ndarray, selection: Selection, times: int) -> np.ndarray:
@@ -208,11 +217,28 @@ def graft(grid: np.ndarray, other: np.ndarray, selection: Selection, other_first
 
 
 def swap(
-    grid: np.ndarray, other: np.ndarray, selection: Selection, other_first: int | None = None
+    grid: np.ndarray,
+    other: np.ndarray,
+    selection: Selection,
+    other_first: int | None = None,
+    locked: np.ndarray | None = None,
+    other_locked: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both grids, with the cells of the selection exchanged; see :func:`graft`."""
+    """Both grids, with the cells of the selection exchanged, but for those that are locked in either (bool ``[S, Q]``, of each
+    grid); see :func:`graft`.
+
+    Raises:
+        SettingError: also if only locked cells would change.
+    """
     there = _across(grid, other, selection, other_first)
-    return paste(grid, copy(other, there), selection.first), paste(other, copy(grid, selection), there.first)
+    mine, theirs = grid[selection.cells()], other[there.cells()]
+    stays = np.zeros(mine.shape, bool)
+    for one, cells in ((locked, selection.cells()), (other_locked, there.cells())):
+        stays |= False if one is None else one[cells]
+    return (
+        _with(grid, selection, keep(mine, theirs, stays)),
+        _with(other, there, keep(theirs, mine, stays)),
+    )
 
 
 def blend(grid: np.ndarray, other: np.ndarray, selection: Selection, weight: float, codebooks: np.ndarray) -> Blend:
@@ -253,9 +279,16 @@ def keep(before: np.ndarray, after: np.ndarray, locked: np.ndarray) -> np.ndarra
         SettingError: if only locked cells would change.
     """
     kept = np.where(locked, before, after)
-    if (kept == before).all() and (after != before).any():
-        raise SettingError("All that would change is locked.", "Unlock it first, or select other cells.")
+    _check_free(before, after, kept)
     return kept
+
+
+def said_of_locked(selection: Selection, locked: np.ndarray) -> str:
+    """What is said behind an edit of a selection: in how many of its columns locked cells (bool ``[S, Q]``) stay, if in any."""
+    count = int(locked[selection.cells()].any(axis=1).sum())
+    if not count:
+        return ""
+    return f"; locked cells in {counted(count, 'column')} stay"
 
 
 def insert_unlocked(locked: np.ndarray, column: int, count: int) -> np.ndarray:
@@ -316,6 +349,27 @@ def _across(grid: np.ndarray, other: np.ndarray, selection: Selection, other_fir
             "Choose a shorter stretch, or another place in it.",
         )
     return Selection(first, first + selection.length, selection.levels)
+
+
+def _moved(
+    grid: np.ndarray, selection: Selection, locked: np.ndarray | None, order: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The selection in another order, level by level, in which only the cells take part that are not locked."""
+    plain = _with(grid, selection, order(grid[selection.cells()]))
+    if locked is None:
+        return plain
+    moved = grid.copy()
+    for level in selection.levels:
+        columns = selection.first + np.flatnonzero(~locked[selection.first : selection.stop, level])
+        moved[columns, level] = order(grid[columns, level])
+    _check_free(grid, plain, moved)
+    return moved
+
+
+def _check_free(before: np.ndarray, wanted: np.ndarray, after: np.ndarray) -> None:
+    """Refuses an edit of which the locks left nothing."""
+    if (after == before).all() and (wanted != before).any():
+        raise SettingError("All that would change is locked.", "Unlock it first, or select other cells.")
 
 
 def _with(grid: np.ndarray, selection: Selection, codes: np.ndarray) -> np.ndarray:

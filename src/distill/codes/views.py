@@ -1,9 +1,9 @@
 """Views: augmentations of a recording that change its codes but hardly the music.
 
 A small corpus teaches a prior far more in many views (docs/prior.md). There are infinitely many, numbered from 0, and the first
-n of them are spread evenly over all shifts, transpositions and gains for any n: their coordinates are the quasirandom sequence
-R3 of Roberts 2018 ("The unreasonable effectiveness of quasirandom sequences"), multiples of the inverse powers of g modulo 1,
-where g⁴ = g + 1; it generalises the golden ratio to three dimensions.
+n of them are spread evenly over all shifts, gains and transpositions for any n: their coordinates are the quasirandom sequences
+R2 (the first two) and R1 of Roberts 2018 ("The unreasonable effectiveness of quasirandom sequences"), multiples modulo 1 of the
+inverse powers of the plastic number, and of the inverse of the golden ratio.
 
 Every other view keeps its pitch. The codec knows the recordings at their own, and transposed they get codes that change more
 often: a prior that has seen little else makes new audio that flickers as they do (docs/prior.md).
@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 import soxr
 
-_G = 1.2207440846057596
+_GOLDEN, _PLASTIC = 1.618033988749895, 1.324717957244746
 LOUDER_DB = 3.0
 """Views are at most this much louder or softer."""
 
@@ -35,7 +35,7 @@ class View:
         """View ``number``; odd ones are transposed by at most ``semitones`` up or down. View 0 is the recording as it is."""
         if not number:
             return cls()
-        late, high, loud = number / _G % 1, (number + 1) // 2 / _G**2 % 1, number / _G**3 % 1
+        late, loud, high = number / _PLASTIC % 1, number / _PLASTIC**2 % 1, (number + 1) // 2 / _GOLDEN % 1
         transposed = (2 * high - 1) * semitones if number % 2 else 0.0
         return cls(int(late * hop), transposed, (2 * loud - 1) * LOUDER_DB)
 

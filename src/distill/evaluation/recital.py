@@ -30,6 +30,8 @@ class RunLengths:
 
     mean: float
     longest: float
+    count: int
+    """Of the continuations."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def natural_runs(model: Model) -> NaturalRuns | None:
     if not parts:
         return None
     runs = _anywhere(whole or parts, model)
-    return NaturalRuns(float(np.mean(runs)), max(runs), is_short=not whole)
+    return NaturalRuns(float(np.mean(runs)), max(runs), len(runs), is_short=not whole)
 
 
 def _anywhere(parts: Sequence[Tensor], model: Model) -> list[float]:
@@ -137,4 +139,4 @@ def _seconds(parts: Sequence[Tensor], sources: Sequence[Tensor], levels: int, ra
 
 
 def _lengths(runs: Sequence[float]) -> RunLengths:
-    return RunLengths(float(np.mean(runs)), max(runs)) if runs else RunLengths(0.0, 0.0)
+    return RunLengths(float(np.mean(runs)), max(runs), len(runs)) if runs else RunLengths(0.0, 0.0, 0)

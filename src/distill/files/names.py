@@ -133,7 +133,7 @@ def advice_on_missing(path: Path, otherwise: str = "Check its name and place.", 
         return "The quotes are taken as part of the name: leave them out."
     if text.startswith("~"):
         return "Within quotes ~ does not stand for your home folder: leave the quotes out, or write the whole path."
-    if any(sign in text for sign in "*?["):
+    if any(sign in text for sign in "*?"):  # brackets too are in patterns, but more often in names
         return f"Nothing matches that pattern, and within quotes a pattern is taken literally. {pattern}"
     return otherwise
 

@@ -65,7 +65,8 @@ def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = Fa
 
 
 def export(entry: ModelEntry, out: Path) -> Path:
-    """Copies a model's file to a folder, under a free name, or to the very path that ends in ``.distill``.
+    """Copies a model's file to a folder, under a free name, or to the very path that ends in ``.distill``; then the copy calls
+    itself by that name.
 
     The recordings' own sound, which it holds if it was given away with it, is left out.
 
@@ -73,12 +74,13 @@ def export(entry: ModelEntry, out: Path) -> Path:
         ModelFileError: if the file is damaged.
         OutputError: if that path is taken or cannot be written.
     """
-    target = export_target(entry, out)
-    sounds = range(len(read_header(entry.path).sounds))
-    if not sounds:
+    target, header = export_target(entry, out), read_header(entry.path)
+    sounds = [f"sounds.{number}" for number in range(len(header.sounds))]
+    changes: dict[str, object] = {"name": target.stem} if target == out else {}
+    if not sounds and changes.get("name", header.name) == header.name:
         return _copied(entry.path, target)
     with reserving_exactly(target):
-        _rewritten(entry.path, target, without=[f"sounds.{number}" for number in sounds], sounds=[])
+        _rewritten(entry.path, target, without=sounds, sounds=[], **changes)
     return target
 
 

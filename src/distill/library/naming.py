@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill.errors import LibraryError
+from distill.errors import LibraryError, ModelFileError
 from distill.files.beside import sound_of_sidecar
-from distill.files.home import expanded
+from distill.files.home import expanded, home
 from distill.files.names import MODEL_SUFFIX, advice_on_missing, command, normalised, searchable
 from distill.files.regular import absolute, is_file, is_there
 from distill.library.catalogue import Library
 from distill.library.meant import could_be_any
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.library.trash import trashed
+from distill.models.header import read_header
 
 
 def path_of(library: Library, given: Path) -> Path:
@@ -110,7 +111,8 @@ def _is_called(file: Path, given: str, path: str | None) -> bool:
 
 
 def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
-    """The entry of that name, or the only one whose name begins so; those whose files are gone stand back.
+    """The entry of that name, or the only one whose name begins so; those whose files are gone stand back. Of copies of one
+    model, the one in Distill's own folder is taken, else the newest.
 
     Raises:
         LibraryError: if there is more than one.
@@ -125,7 +127,21 @@ def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
             return meant[0]
         if meant:
             twins = len({normalised(entry.name) for entry in meant}) == 1
+            if twins and _are_one_model(meant):
+                own = absolute(home() / "models")
+                return max(meant, key=lambda entry: (entry.path.parent == own, entry.modified))
             rename = "Give the path, or another name to one of them: distill models rename PATH NEW-NAME"
             files = [f"{entry.name}   {entry.path}" for entry in meant]
             raise could_be_any(name, "models", files, rename if twins else "Give more of the name, or the path.")
     return None
+
+
+def _are_one_model(entries: Sequence[ModelEntry]) -> bool:
+    """Whether all files are copies of one model, with the sound of its recordings or without it."""
+    try:
+        headers = [read_header(entry.path) for entry in entries]
+    except ModelFileError:  # gone or damaged in this moment: then the person has to say which is meant
+        return False
+    said = {header.model_dump_json(exclude={"major", "minor", "name", "digest", "sounds"}) for header in headers}
+    # The digest is of the sound too, so with it only the rest can be compared: what was trained and measured, and when.
+    return len(said) == 1 and len({header.digest for header in headers if not header.sounds}) <= 1

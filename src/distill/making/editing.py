@@ -63,19 +63,22 @@ class Editing:
                 self._locked |= chosen.mask(grid)
                 return f"Locked {where}."
             case "mirror":
-                return self._take(edit.mirror(grid, chosen), f"Mirrored {where}.")
+                return self._take(edit.mirror(grid, chosen, self._locked), f"Mirrored {where}", chosen)
             case "rotate":
                 by = self._column("by", details["by"])
-                return self._take(edit.rotate(grid, chosen, by), f"Rotated {where} by {counted(by, 'column')}.")
+                rotated = edit.rotate(grid, chosen, by, self._locked)
+                return self._take(rotated, f"Rotated {where} by {counted(by, 'column')}", chosen)
             case "repeat":
                 return self._repeat(chosen, _whole("times", details["times"]), where)
             case "fill":
                 codes = [_whole("code", part) for part in details["code"].split(",")]
                 filled = edit.fill(grid, chosen, codes, self._model.codec.codebook_size)
-                return self._take(filled, f"Filled {where} with {details['code']}.")
+                return self._take(filled, f"Filled {where} with {details['code']}", chosen)
             case "copy":
                 to = self._place(details["to"])
-                return self._take(edit.paste(grid, edit.copy(grid, chosen), to), f"Copied {where} to column {to}.")
+                pasted = edit.paste(grid, edit.copy(grid, chosen), to)
+                there = edit.Selection(to, to + chosen.length, chosen.levels)
+                return self._take(pasted, f"Copied {where} to column {to}", there)
             case "insert":
                 to = self._place(details["to"])
                 return self._insert(edit.copy(grid, chosen), to, f"Inserted {where} at column {to}.")
@@ -88,11 +91,11 @@ class Editing:
     def _repeat(self, chosen: edit.Selection, times: int, where: str) -> str:
         if len(chosen.levels) == self.grid.shape[1]:
             self._check_room((times - 1) * chosen.length)
-        after, words = edit.repeat(self.grid, chosen, times), f"Repeated {where}, {times} times in all."
+        after, words = edit.repeat(self.grid, chosen, times), f"Repeated {where}, {times} times in all"
+        behind = edit.Selection(chosen.stop, chosen.first + times * chosen.length, chosen.levels)
         if len(after) == len(self.grid):
-            return self._take(after, words)
-        copies = edit.Clip(after[chosen.stop : chosen.first + times * chosen.length], chosen.levels)
-        return self._insert(copies, chosen.stop, words)
+            return self._take(after, words, behind)
+        return self._insert(edit.copy(after, behind), chosen.stop, f"{words}.")
 
     def _with_another(self, operation: Operation) -> str:
         """Grafts or blends another sound, where both have columns."""
@@ -102,15 +105,17 @@ class Editing:
         chosen = self._selection(details.get("over"), details.get("levels"), end, columns)
         where, name = self._in_words(chosen, end), PurePath(operation.value).name
         if operation.name == "graft":
-            return self._take(edit.graft(self.grid, other, chosen), f"Took {where} from {name}.")
+            return self._take(edit.graft(self.grid, other, chosen), f"Took {where} from {name}", chosen)
         weight = _number("weight", details["weight"])
         mixed = edit.blend(self.grid, other, chosen, weight, self._model.codec.quantizer.codebooks.cpu().numpy())
-        snapped = [int((mixed.snapped == kind).sum()) for kind in range(3)]
+        free = ~self._locked[chosen.cells()].all(axis=1)
+        snapped = [int((mixed.snapped[free] == kind).sum()) for kind in range(3)]
         return self._take(
             mixed.grid,
             f"Blended {weight:g} of {name} into {where}: {snapped[2]} columns have codes between "
             f"the two, {snapped[0]} kept their own, {snapped[1]} took the other's; their mean distance to the mix is "
-            f"{mixed.off.mean():.2f} of that between the two sounds.",
+            f"{mixed.off[free].sum() / max(1, free.sum()):.2f} of that between the two sounds",
+            chosen,
         )
 
     def _reimagine(self, chosen: edit.Selection, details: dict[str, str], where: str) -> str:
@@ -120,11 +125,12 @@ class Editing:
         sampling = Sampling(temperatures(details.get("temperature", "1")))
         free = torch.from_numpy(chosen.mask(self.grid) & ~self._locked)
         drawn = reimagine(self._model, torch.from_numpy(self.grid), free, 1, sampling, seed)[0].numpy()
-        return self._take(drawn, f"Re-imagined {where} with seed {seed}.")
+        return self._take(drawn, f"Re-imagined {where} with seed {seed}", chosen)
 
-    def _take(self, after: np.ndarray, words: str) -> str:
+    def _take(self, after: np.ndarray, words: str, changed: edit.Selection) -> str:
+        """Takes an edit of a selection but for locked cells, and says of how many columns these are."""
         self.grid = edit.keep(self.grid, after, self._locked)
-        return words
+        return f"{words}{edit.said_of_locked(changed, self._locked)}."
 
     def _insert(self, clip: edit.Clip, column: int, words: str) -> str:
         self._check_room(len(clip.codes))

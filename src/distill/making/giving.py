@@ -61,13 +61,16 @@ def with_sound(model: Model, folder: Path | None = None, callback: MetricsCallba
 def export_with_recordings(
     entry: ModelEntry, out: Path, folder: Path | None = None, callback: MetricsCallback = ignore
 ) -> tuple[Path, Model]:
-    """Writes a model with its recordings' sound to a folder, under a free name, or to the very path that ends in ``.distill``.
+    """Writes a model with its recordings' sound to a folder, under a free name, or to the very path that ends in ``.distill``;
+    then it calls itself by that name.
 
     Raises:
         DistillError: as :func:`with_sound`, and if that path is taken or cannot be written.
     """
     target = export_target(entry, out)
     model = with_sound(load_model(entry.path), folder, callback)
+    if target == out:
+        model = model.with_header(name=target.stem)
     with reserving_exactly(target):
         save_model(target, model)
     return target, model

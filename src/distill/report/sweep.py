@@ -65,13 +65,18 @@ def sweep_report(title: str, models: Sequence[SweptModel], corpus: Corpus, split
         pairs=sounds[0],
         others={words: made for words, made in others.items() if words != first},
         held_out=held_out,
-        headings=("model", *(called for called, _ in SWEEP_COLUMNS.values())),
-        rows=[(one.words, *_cells(one.figures())) for one in models],
+        headings=("model", *(called for called, _ in SWEEP_COLUMNS.values()), "prior starts from"),
+        rows=[
+            (one.words, *_cells(one.figures()), "the base" if one.model.header.is_prior_from_base else "nothing")
+            for one in models
+        ],
         facts={
             "recordings": f"{corpus.file_count}, {duration(corpus.seconds)}",
             "figures": "of held-out recordings, where some were held out; mel, all: of all of them",
             "prior, bit/s": "what a second of sound (held out, where some was) takes once the prior has heard what came "
             "before; lower is better",
+            "prior starts from": "the base that comes with Distill, as only the usual sizes can; from nothing it takes longer "
+            "to learn as much",
         },
         decoded_as=first,
         distances={one.words: [pair.mel_distance for pair in pairs] for one, pairs in zip(models, sounds, strict=True)},

@@ -92,7 +92,7 @@ class StageStatus:
     remaining_s: float | None = None
     """None before the first step and after the last."""
     is_complete: bool = False
-    """Whether training came to an end, by itself or because it was asked to stop."""
+    """Whether training came to its end. What was stopped or failed before that is not complete."""
     extracted: tuple[int, int] | None = None
     """Recordings encoded and in all, while the prior waits for its codes."""
     warning: str = ""
@@ -195,6 +195,18 @@ def where_is(model: Path, kind: str) -> tuple[str, str]:
     )
 
 
+def where_recordings(folder: Path, kind: str, run: Path, model: Path | None = None) -> tuple[str, str]:
+    """That the recordings are not where a training had them, and how it goes on with them where they are now.
+
+    Args:
+        kind: of the training.
+        run: what it goes on from, a run or a model.
+        model: that of a prior, which is named before the folder.
+    """
+    words = command("distill", _verb(kind), "--resume", run, *([model] if model is not None else []), "FOLDER")
+    return f"It was trained on {folder}, which is not there now.", f"Say where the recordings are now: {words}"
+
+
 def look(run_folder: Path, before: RunStatus | None = None) -> RunStatus:
     """Where the run stands now.
 
@@ -215,8 +227,12 @@ def look(run_folder: Path, before: RunStatus | None = None) -> RunStatus:
             told = {path.stem: lines}
         for name, found in told.items():
             stages[name] = _followed(stages.get(name, StageStatus(name)) if not is_new else StageStatus(name), found)
+    records = records_of(run_folder)
+    for record in records:  # a stage that was asked to stop tells of its end in the same words
+        if record.kind in stages and record.outcome in ("stopped", "interrupted", "failed"):
+            stages[record.kind] = dataclasses.replace(stages[record.kind], is_complete=False)
     ordered = tuple(stages[name] for name in STAGES if name in stages)
-    return RunStatus(run_folder, ordered, records_of(run_folder), read)
+    return RunStatus(run_folder, ordered, records, read)
 
 
 def records_of(run_folder: Path) -> tuple[RunRecord, ...]:

@@ -20,7 +20,7 @@ from distill.models.vqvae import ConvVQVAE
 from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import Passage, Split
 from distill.recordings.split import split_corpus
-from distill.sizes import prior_config_for
+from distill.sizes import OF_PRIOR, prior_config_for
 from distill.training import awake
 from distill.training.agreement import Agreement
 from distill.training.budget import charged_seconds
@@ -155,6 +155,8 @@ def begin(
     if inputs.corpus.fingerprint != inputs.model.header.corpus.fingerprint:
         callback(Notice(other_corpus(inputs.corpus, inputs.model), is_warning=True))
     inputs = inputs.as_begun(file.resumed)
+    if file.resumed is None and (words := without_base(inputs, plan)):
+        callback(Notice(words))
     data, plan, are_kept = encoded(inputs, plan, file, fabric.device, callback)
     prior, is_from_base = new_prior(inputs.config, plan, inputs.model.codec, inputs.split.train, data.views.first())
     # Extraction is paid from the plan's minutes, but extracting again after a stop is not.
@@ -239,6 +241,20 @@ def new_prior(
             return prior, True
     prior.start_from_codebooks(codebooks)
     return prior, False
+
+
+def without_base(inputs: PriorInputs, plan: PriorPlan) -> str:
+    """That a prior of sizes that the recordings do not suggest starts without the base, in a sentence; empty where it has it,
+    should not have it, or would not with the suggested sizes either."""
+    usual = prior_config_for(inputs.model, inputs.corpus, minutes_on_processor(plan))
+    base = PriorConfig()
+    has_none = any(getattr(usual, name) != getattr(base, name) for name in OF_PRIOR)
+    if plan.from_scratch or has_none or base_prior_path(inputs.config) is not None:
+        return ""
+    return (
+        f"A prior of this size starts from nothing, as the base prior has {base.num_quantizers} levels, width "
+        f"{base.hidden_size}, {base.num_layers} layers and {base.num_heads} heads. It takes longer to learn as much."
+    )
 
 
 def first_state(

@@ -117,7 +117,9 @@ def edited(one: Sheet, asked: Edit) -> tuple[str, np.ndarray, np.ndarray]:
             if asked.do == "insert":
                 longer = edit.insert(codes, clip, asked.column)
                 return f"Inserted {at}", longer, edit.insert_unlocked(locked, asked.column, len(clip.codes))
-            return f"Pasted {at}", edit.keep(codes, edit.paste(codes, clip, asked.column), locked), locked
+            onto = edit.Selection(asked.column, asked.column + len(clip.codes), clip.levels)
+            pasted = edit.keep(codes, edit.paste(codes, clip, asked.column), locked)
+            return f"Pasted {at}{edit.said_of_locked(onto, locked)}", pasted, locked
         case Take():
             columns = rows_of(asked.codes, one.about.levels, one.about.entries)
             clip = edit.Clip(columns, tuple(range(one.about.levels)))
@@ -125,25 +127,26 @@ def edited(one: Sheet, asked: Edit) -> tuple[str, np.ndarray, np.ndarray]:
         case Graft():
             raise AssertionError("it needs two sheets")
     chosen = edit.select(codes, asked.first, asked.stop, asked.levels)
-    there = where(one, chosen)
+    there, stay = where(one, chosen), edit.said_of_locked(chosen, locked)
     match asked:
         case Lock():
             mask = chosen.mask(codes)
             return f"{asked.do.capitalize()}ed {there}", codes, locked | mask if asked.do == "lock" else locked & ~mask
         case Mirror():
-            return f"Mirrored {there}", edit.keep(codes, edit.mirror(codes, chosen), locked), locked
+            return f"Mirrored {there}{stay}", edit.mirror(codes, chosen, locked), locked
         case Rotate():
-            return f"Rotated {there}", edit.keep(codes, edit.rotate(codes, chosen, asked.by), locked), locked
+            return f"Rotated {there}{stay}", edit.rotate(codes, chosen, asked.by, locked), locked
         case Fill():
             filled = edit.fill(codes, chosen, asked.code, one.about.entries)
-            return f"Set {there} to {asked.code}", edit.keep(codes, filled, locked), locked
+            return f"Set {there} to {asked.code}{stay}", edit.keep(codes, filled, locked), locked
         case Repeat():
             if len(chosen.levels) == one.about.levels:  # before the copies take memory
                 sheets.check_room(len(codes) + (asked.times - 1) * chosen.length)
             after, words = edit.repeat(codes, chosen, asked.times), f"Repeated {there}, {asked.times} times in all"
             if len(after) > len(codes):
                 return words, after, edit.insert_unlocked(locked, chosen.stop, len(after) - len(codes))
-            return words, edit.keep(codes, after, locked), locked
+            behind = edit.Selection(chosen.stop, chosen.first + asked.times * chosen.length, chosen.levels)
+            return f"{words}{edit.said_of_locked(behind, locked)}", edit.keep(codes, after, locked), locked
 
 
 def rows_of(text: str, width: int, entries: int) -> np.ndarray:

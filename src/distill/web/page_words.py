@@ -46,6 +46,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"Choose another --out\.", "Choose another name."),
     # Training.
     (r"Give the model where it is now: distill .*", "Put it back where it was, or import it in Library, and go on."),
+    (r"Say where the recordings are now: distill .*", "Put them back where they were, and go on."),
     (r", or refine the sound of this one: distill train .*", "."),
     (r"--minutes (\d+) would give", r"\1 minutes would give"),
     (r"a smaller --codebook-size", "fewer codes per level"),

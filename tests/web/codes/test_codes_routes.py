@@ -215,6 +215,18 @@ def test_a_blend_says_what_it_snapped_to(client: Client, sheet: Json, other: Jso
     assert taken.shape == before.shape == (1, 10 * 1024)
 
 
+def test_what_is_locked_is_not_counted_as_mixed(client: Client, sheet: Json, other: Json) -> None:
+    """Guards against a strip and a step that say of locked columns that they took the other's codes."""
+    edits(client, sheet, do="lock", first=12, stop=14, levels=[0, 1])
+    asked = {"other": other["id"], "other_first": 10, "weight": 1.0, **CELLS}
+    mix = client.post(f"/api/codes/sheets/{sheet['id']}/blend", json=asked).json()
+    assert mix["snapped"][2:4] == [0, 0]
+    assert mix["off"][2:4] == [1.0, 1.0]
+    assert mix["words"].endswith("; locked cells in 2 columns stay")
+    (change,) = edits(client, sheet, do="mirror", **CELLS)
+    assert change["words"].endswith("; locked cells in 2 columns stay")
+
+
 def test_proposals_leave_what_is_locked(client: Client, sheet: Json) -> None:
     edits(client, sheet, do="lock", first=12, stop=14, levels=[0, 1])
     asked = {"first": 10, "stop": 20, "levels": [0, 1], "count": 2, "seed": 5}

@@ -249,13 +249,12 @@ def _across(one: Sheet, asked: Graft) -> Changes:
     there = where(one, chosen)
     if asked.do == "graft":
         grafted = edit.keep(one.codes, edit.graft(one.codes, other.codes, chosen, asked.other_first), one.locked)
-        words = f"Took {there} from {other.about.name}"
+        words = f"Took {there} from {other.about.name}{edit.said_of_locked(chosen, one.locked)}"
         return Changes(changes=[_change(*sheets.do(words, grafted, one.locked, based_on=one))])
     if one.about.id == other.about.id:
         raise SettingError("A sound cannot be swapped with itself.", "Open another one beside it.")
-    here, theirs = edit.swap(one.codes, other.codes, chosen, asked.other_first)
+    mine, yours = edit.swap(one.codes, other.codes, chosen, asked.other_first, one.locked, other.locked)
     pair = secrets.token_hex(6)
-    mine, yours = edit.keep(one.codes, here, one.locked), edit.keep(other.codes, theirs, other.locked)
     said, replied = f"Swapped {there} with {other.about.name}", f"Swapped with {there} of {one.about.name}"
     with sheets.turn:  # both or none: half a swap would lose what was taken out of the other
         for known in (one, other):

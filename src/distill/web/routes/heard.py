@@ -174,7 +174,10 @@ def blend(sheet: str, asked: Mixing, worker: WarmWorker) -> Mix:
     said, body = _ask(worker, one, "blend", np.concatenate([here, there]), **words)
     mixed = edit.keep(here, from_bytes(body, one.about.levels), one.locked[chosen.first : chosen.stop])
     told = f"Blended {100 * asked.weight:.0f} % of {other.about.name} into {where(one, chosen)}"
-    return Mix(codes=text_of(mixed), off=said["off"], snapped=said["snapped"], words=told)
+    stays = one.locked[chosen.cells()].all(axis=1)  # these columns keep their own codes, as far off as they are
+    off, snapped = np.where(stays, asked.weight, said["off"]), np.where(stays, 0, said["snapped"])
+    told += edit.said_of_locked(chosen, one.locked)
+    return Mix(codes=text_of(mixed), off=off.tolist(), snapped=snapped.tolist(), words=told)
 
 
 @router.post("/codes/sheets/{sheet}/reimagine")
@@ -195,9 +198,9 @@ def reimagine(sheet: str, asked: Imagining, worker: WarmWorker) -> list[Proposal
     }
     said, body = _ask(worker, one, "reimagine", np.concatenate([one.codes[low:high], free[low:high]]), **words)
     drawn = np.split(from_bytes(body, one.about.levels), asked.count)
-    told = f"Re-imagined {where(one, chosen)}"
+    told, stay = f"Re-imagined {where(one, chosen)}", edit.said_of_locked(chosen, one.locked)
     return [
-        Proposal(seed=seed, codes=text_of(codes), words=f"{told}, seed {seed}")
+        Proposal(seed=seed, codes=text_of(codes), words=f"{told}, seed {seed}{stay}")
         for seed, codes in zip(said["seeds"], drawn, strict=True)
     ]
 
