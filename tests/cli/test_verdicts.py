@@ -11,7 +11,7 @@ import torch
 
 import small_distill
 from distill.cli.originality import _show_reference
-from distill.evaluation.recital import RunLengths, extract, natural_runs
+from distill.evaluation.recital import NaturalRuns, extract, natural_runs
 from distill.making.drawing import Sampling, continue_codes
 from distill.models import Source, load_model, save_model
 from distill.originality.reference import Reference
@@ -215,7 +215,7 @@ def test_prompts_for_which_every_recording_is_too_short_are_said_to_be(distill: 
 def test_what_was_held_out_is_not_called_widened(capsys: pytest.CaptureFixture[str]) -> None:
     """Guards against the longest match of a few held-out seconds under a heading that says training recordings were added."""
     reference = Reference(np.linspace(0, 1, 90), (np.zeros(90), np.zeros(90)), is_widened=True)
-    _show_reference({"95": 0.9}, reference, RunLengths(0.2, 0.5, 4), is_held_out=True)
+    _show_reference({"95": 0.9}, reference, NaturalRuns(0.2, 0.5, 4, is_short=False), is_held_out=True)
     told = " ".join("".join(capsys.readouterr()).split())
     assert "longest match of held-out recordings with another, two levels" in told
-    assert "0.50 s (mean 0.20 s, of 4 parts of up to 5 s)" in told
+    assert "0.50 s (mean 0.20 s, of 4 parts of 5 s)" in told

@@ -83,7 +83,8 @@ def _show_reference(
         (f"similarity that {share} % of the seconds stay below", f"{value:.2f}") for share, value in similarity.items()
     ]
     if natural is not None:
-        parts = f"{counted(natural.count, 'part')} of up to {CONTINUED_SECONDS:.0f} s"
+        length = f"{'up to ' if natural.is_short else ''}{CONTINUED_SECONDS:.0f} s"
+        parts = f"{counted(natural.count, 'part')} of {length}"
         found = f"{natural.longest:.2f} s (mean {natural.mean:.2f} s, of {parts})"
         rows.append(("longest match of held-out recordings with another, two levels", found))
     table(rows)
