@@ -14,17 +14,8 @@ Everything else is in ``distill.models``, ``distill.codes``, ``distill.training`
 """
 
 import os
-from typing import TYPE_CHECKING
 
-from distill.doors import opening
-
-if TYPE_CHECKING:
-    from distill.api import decode, encode, generate, load, train
-    from distill.codes.codes_file import Codes
-    from distill.errors import DistillError
-    from distill.making.drawing import Sampling
-    from distill.making.sampling import Generation
-    from distill.models.model_file import Model
+import lazy_loader as lazy
 
 # Threads that never spin while they wait halve the speed of training on a quiet machine, threads that always do make it
 # twenty times slower on a busy one; a short spin loses little on either (docs/codec.md). Read when PyTorch is imported, which
@@ -32,27 +23,5 @@ if TYPE_CHECKING:
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-__all__ = [
-    "Codes",
-    "DistillError",
-    "Generation",
-    "Model",
-    "Sampling",
-    "decode",
-    "encode",
-    "generate",
-    "load",
-    "train",
-]
-
-__getattr__ = opening(
-    __name__,
-    {
-        "distill.api": "decode encode generate load train",
-        "distill.codes.codes_file": "Codes",
-        "distill.errors": "DistillError",
-        "distill.making.drawing": "Sampling",
-        "distill.making.sampling": "Generation",
-        "distill.models.model_file": "Model",
-    },
-)
+# PyTorch takes seconds to import, so each name of ``__init__.pyi`` is imported when it is used.
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

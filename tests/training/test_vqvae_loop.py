@@ -10,9 +10,8 @@ import torch
 
 import small_distill
 from distill.models import ConvVQVAE
-from distill.models.health import level_health, utilisation_warning
+from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.training import (
-    LevelHealth,
     TrainingEvent,
     VQEpochMetrics,
     VQStepMetrics,

@@ -1,11 +1,6 @@
 """Grids of codes: their layout, and the way to them from audio."""
 
-from distill.doors import opening
+import lazy_loader as lazy
 
-__getattr__ = opening(
-    __name__,
-    {
-        "distill.codes.extract": "decode_chunks encode_blocks extract_code_sequences",
-        "distill.codes.layout": "flatten_codes unflatten_codes",
-    },
-)
+# PyTorch takes seconds to import, so each name of ``__init__.pyi`` is imported when it is used.
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,13 +1,6 @@
 """The two models and their one file."""
 
-from distill.doors import opening
+import lazy_loader as lazy
 
-__getattr__ = opening(
-    __name__,
-    {
-        "distill.models.config": "PriorConfig VQVAEConfig",
-        "distill.models.model_file": "Model Source load_model save_model",
-        "distill.models.prior": "CodePrior",
-        "distill.models.vqvae": "ConvVQVAE VQVAEOutput",
-    },
-)
+# PyTorch takes seconds to import, so each name of ``__init__.pyi`` is imported when it is used.
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,19 +1,6 @@
 """Training loops of the two models, and the events they report."""
 
-from distill.doors import opening
+import lazy_loader as lazy
 
-__getattr__ = opening(
-    __name__,
-    {
-        "distill.models.health": "LevelHealth",
-        "distill.training.checkpoint": "StateFile",
-        "distill.training.codec_validation": "validate_vqvae_epoch",
-        "distill.training.metrics": """
-            ExtractionProgress MetricsCallback Notice PriorEpochMetrics PriorStepMetrics PriorTrainingCompleteEvent
-            RolledBack TrainingEvent VQEpochMetrics VQStepMetrics VQTrainingCompleteEvent""",
-        "distill.training.overfitting": "check_memorization",
-        "distill.training.plan": "CodecPlan PriorPlan",
-        "distill.training.prior_loop": "PriorValidation train_prior train_prior_epoch validate_prior_epoch",
-        "distill.training.vqvae_loop": "VQTrainingResult train_vqvae train_vqvae_epoch",
-    },
-)
+# PyTorch takes seconds to import, so each name of ``__init__.pyi`` is imported when it is used.
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
