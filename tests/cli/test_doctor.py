@@ -13,6 +13,7 @@ import torch
 import typer
 from torch.nn.modules.module import register_module_forward_hook
 
+from distill import doctor
 from distill.audio.distance import Magnitude
 from distill.cli.doctor import show
 from distill.doctor import (
@@ -229,15 +230,14 @@ def test_a_file_that_a_training_deletes_meanwhile_counts_nothing(monkeypatch: py
     state = home() / "runs" / "one" / ".distill-0000.part"
     state.parent.mkdir(parents=True)
     state.write_bytes(b"half")
-    real = Path.is_file
 
     def and_gone(path: Path) -> bool:
-        found = real(path)
+        found = path.is_file()
         if path == state:
             path.unlink()
         return found
 
-    monkeypatch.setattr(Path, "is_file", and_gone)
+    monkeypatch.setattr(doctor, "is_file", and_gone)
     (runs,) = [one for one in data_folder() if one.name == "runs"]
     assert runs.number == 0
 
