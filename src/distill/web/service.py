@@ -334,7 +334,7 @@ async def _body(request: Request, path: Path) -> Path:
             async for part in parts:
                 await anyio.to_thread.run_sync(file.write, part)
     except OSError as error:
-        async for _ in parts:
+        async for _ in parts:  # the client reads no answer before it has sent everything
             pass
         raise output_error(path, error) from error
     return path

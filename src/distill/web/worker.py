@@ -74,7 +74,7 @@ class Worker:
                 if not is_heard:
                     try:
                         self._say(ENOUGH, b"", {})
-                    except BrokenFrameError:
+                    except BrokenFrameError:  # it reads nothing any more; the next question starts it anew
                         self._end()
 
     def _said(self, do: str, body: bytes, words: dict[str, Any]) -> Message:
@@ -158,7 +158,7 @@ def _read(stream: IO[bytes], answers: "queue.Queue[Message | None]") -> None:
     while True:
         try:
             answer = receive(stream)
-        except (BrokenFrameError, OSError, ValueError):
+        except (BrokenFrameError, OSError, ValueError):  # no answer will come: whoever asked is told
             answer = None
         answers.put(answer)
         if answer is None:
