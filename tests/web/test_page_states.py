@@ -142,3 +142,30 @@ def test_what_was_deleted_is_not_asked_for_again(
     expect(page.get_by_role("heading", name="What should Distill learn from?")).to_be_visible()
     at_rest(page)
     assert missed == []
+
+
+def test_an_answer_that_breaks_off_is_no_answer(page: Page, tiny: Path) -> None:
+    """Guards against what had come of an answer, as its server ended, being taken for the whole."""
+    Library(lambda _: None).note_model(tiny)
+    page.goto("/#/library")
+    expect(page.locator("table.models tbody tr")).to_have_count(1)
+    page.route("**/api/models?*", lambda route: route.fulfill(body='[{"id": ', content_type="application/json"))
+    with page.expect_response("**/api/models?*"):
+        pass
+    page.wait_for_timeout(300)
+    expect(page.locator("table.models tbody tr")).to_have_count(1)
+
+
+def test_the_page_that_asks_for_the_password_says_that_nobody_answers(page: Page) -> None:
+    page.goto("/static/login.html")
+    page.route("**/login", lambda route: route.abort())
+    page.get_by_label("Password").fill("wrong horse")
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("alert")).to_contain_text("Distill does not answer.")
+
+
+def test_the_page_that_asks_for_the_password_says_that_it_is_wrong(page: Page) -> None:
+    page.goto("/static/login.html")
+    page.get_by_label("Password").fill("wrong horse")
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("alert")).to_have_text("There is no password here. Open the page.")

@@ -37,7 +37,7 @@ _LONGEST_LENGTH = 20
 LOGGED_IN_S = 30 * 24 * 3600
 """So long a password that was given counts."""
 _TRIES, _WAIT_S = 5, 30.0
-_OPEN = frozenset({"/login", "/static/style.css", "/static/login.js", "/static/icon.svg"})
+_OPEN = frozenset({"/login", "/static/style.css", "/static/login.js", "/static/api.js", "/static/icon.svg"})
 """What is answered without a password where one is set, beside the page that asks for it."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "

@@ -7,27 +7,31 @@ export class Wrong extends Error {
   }
 }
 
-async function ask(method, url, body, headers = {}) {
-  let answer;
-  try {
-    answer = await fetch(url, { method, body, headers, cache: "no-store" });
-  } catch {
+/** What `read` takes of the answer. One that breaks off on its way, as of a server that is ended, is none. */
+export async function fetched(url, read, words = {}) {
+  const silent = (error) => {
+    if (words.signal?.aborted) throw error;
     throw new Wrong("Distill does not answer.", "Start it again in a terminal: distill ui. What was being trained goes on.", 0);
-  }
-  const told = await answer.json().catch(() => ({}));
-  if (answer.ok) return told;
+  };
+  const answer = await fetch(url, words).catch(silent);
+  if (answer.ok) return read(answer).catch(silent);
   if (answer.status === 401) location.reload();
+  const told = await answer.json().catch(() => ({}));
   throw new Wrong(told.what ?? `The answer was ${answer.status}.`, told.fix ?? "Try again.", answer.status);
 }
 
-const json = (method) => (url, body = {}) => ask(method, url, JSON.stringify(body), { "content-type": "application/json" });
+/** `body` as JSON, for a request. */
+export const asJson = (method, body) => ({ method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
 
-export const get = (url) => ask("GET", url);
+const ask = (url, words) => fetched(url, (answer) => answer.json(), { ...words, cache: "no-store" });
+const json = (method) => (url, body = {}) => ask(url, asJson(method, body));
+
+export const get = (url) => ask(url, { method: "GET" });
 export const post = json("POST");
 export const put = json("PUT");
-export const del = (url) => ask("DELETE", url);
+export const del = (url) => ask(url, { method: "DELETE" });
 /** Sends a file as it is. */
-export const send = (url, file) => ask("PUT", url, file, { "content-type": "application/octet-stream" });
+export const send = (url, file) => ask(url, { method: "PUT", body: file, headers: { "content-type": "application/octet-stream" } });
 /** `url?name=value&…` without those that are undefined or null. */
 export const query = (url, values) => {
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== null);

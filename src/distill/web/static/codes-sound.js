@@ -1,5 +1,5 @@
 // Sound of codes by Web Audio: one thing is heard at a time, and where it is is known to the sample.
-import { Wrong } from "./api.js";
+import { asJson, fetched } from "./api.js";
 import { gain, volume } from "./player.js";
 import { shared } from "./store.js";
 
@@ -42,20 +42,10 @@ function buffer(bytes) {
   return made;
 }
 
-async function fetched(url, body, signal) {
-  const words = body ? { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } } : {};
-  let answer;
-  try {
-    answer = await fetch(url, { ...words, signal });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new Wrong("Distill does not answer.", "Start it again in a terminal: distill ui.", 0);
-  }
-  if (!answer.ok) {
-    const told = await answer.json().catch(() => ({}));
-    throw new Wrong(told.what ?? `The answer was ${answer.status}.`, told.fix ?? "Try again.", answer.status);
-  }
-  return { sound: buffer(await answer.arrayBuffer()), token: answer.headers.get("x-goes-on") };
+async function decoded(url, body, signal) {
+  const read = async (answer) => [await answer.arrayBuffer(), answer.headers.get("x-goes-on")];
+  const [bytes, token] = await fetched(url, read, { ...(body && asJson("POST", body)), signal });
+  return { sound: buffer(bytes), token };
 }
 
 function started(sound, at) {
@@ -80,7 +70,7 @@ export async function hear(url, body = null, key = "") {
   let gone = false;
   stopAll = () => { gone = true; };
   if (!sound) {
-    ({ sound } = await fetched(url, body));
+    ({ sound } = await decoded(url, body));
     if (key) kept.set(key, sound);
     if (kept.size > KEPT) kept.delete(kept.keys().next().value);
   }
@@ -107,7 +97,7 @@ export async function play(sheet, first, stopAt, words = {}) {
     while (column < stopAt && !aborting.signal.aborted) {
       const end = Math.min(stopAt, column + (column === first ? FIRST_COLUMNS : NEXT_COLUMNS));
       const asked = { first: column, stop: end, after: token, goes_on: end < stopAt, ...words };
-      const piece = await fetched(sheet.url("sound"), asked, aborting.signal);
+      const piece = await decoded(sheet.url("sound"), asked, aborting.signal);
       if (aborting.signal.aborted) return;
       if (column === first) {
         next = began = own.currentTime + 0.01;

@@ -1,18 +1,17 @@
 // Asks for the password, and opens the page once it is right.
+import { post } from "./api.js";
+
 const form = document.getElementById("form");
 const wrong = document.getElementById("wrong");
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const password = document.getElementById("password").value;
-  const answer = await fetch("/login", {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ password }),
-  });
-  if (answer.ok) {
+  try {
+    await post("/login", { password });
     location.reload();
-    return;
+  } catch (error) {
+    wrong.textContent = error.message;
+    wrong.hidden = false;
   }
-  const told = await answer.json();
-  wrong.textContent = `${told.what} ${told.fix}`;
-  wrong.hidden = false;
 });

@@ -1,5 +1,5 @@
 // A loop that goes round and round without a gap: where the browser repeats a file, it leaves one.
-import { Wrong } from "./api.js";
+import { fetched } from "./api.js";
 
 let context = null;
 let last = { url: "", buffer: null };
@@ -9,9 +9,8 @@ export async function load(url) {
   context ??= new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
   if (context.state === "suspended") await context.resume();
   if (last.url !== url) {
-    const answer = await fetch(url);
-    if (!answer.ok) throw new Wrong("This loop cannot be read.", "Make it again.", answer.status);
-    last = { url, buffer: await context.decodeAudioData(await answer.arrayBuffer()) };
+    const bytes = await fetched(url, (answer) => answer.arrayBuffer());
+    last = { url, buffer: await context.decodeAudioData(bytes) };
   }
   const { buffer } = last;
   return (from, loudness) => {
