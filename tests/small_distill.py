@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from distill.models import CodePrior, ConvVQVAE, Model, Source, VQVAEConfig
 
-CODEC_SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
+CODEC_SIZES = {
+    "hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 4, "codebook_size": 32,
+    "sketch_size": 4, "voice": "lobes",
+}  # fmt: skip
 
 
 def codec_config(**changes: Any) -> "VQVAEConfig":
@@ -34,6 +37,7 @@ def small_codec(seed: int = 0, **changes: Any) -> "ConvVQVAE":
     config = codec_config(**changes)
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.vector_size))
+    torch.nn.init.normal_(codec.tonal_head.tones.spectrum.weight, std=0.4)
     return codec.eval().requires_grad_(False)
 
 

@@ -29,7 +29,6 @@ from distill.files.names import command, run_folders
 from distill.files.regular import is_file, is_folder
 from distill.formats.more_formats import EXTRA
 from distill.library import Library
-from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.sketch import SketchExamples, fitted_maps
 from distill.models.vqvae import ConvVQVAE
@@ -306,10 +305,10 @@ def _wrong_spectrum(device: torch.device) -> list[str]:
 
 
 def _wrong_sound(device: torch.device) -> list[str]:
-    """The same codes sound the same as on the CPU: convolutions, perceptrons and the inverse Fourier transform."""
+    """The same codes sound the same as on the CPU: convolutions, perceptrons, drawn phases and inverse Fourier transforms."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        config = VQVAEConfig(hidden_size=64, encoder_blocks=1, decoder_blocks=2, latent_size=16, codebook_size=64)
+        config = replace(NEW_CODEC, channels=2, hidden_size=64, encoder_blocks=1, decoder_blocks=2, codebook_size=64)
         codec = ConvVQVAE(config).eval()
         codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.vector_size))
         codes = torch.randint(0, config.codebook_size, (2, 32, config.num_quantizers))

@@ -15,7 +15,17 @@ MINE, OTHER = "a" * 64, "b" * 64
 
 @pytest.fixture(scope="module")
 def codec() -> ConvVQVAE:
-    return ConvVQVAE(VQVAEConfig(hidden_size=8, encoder_blocks=1, decoder_blocks=1, latent_size=4, codebook_size=32))
+    return ConvVQVAE(
+        VQVAEConfig(
+            hidden_size=8,
+            encoder_blocks=1,
+            decoder_blocks=1,
+            latent_size=4,
+            codebook_size=32,
+            sketch_size=4,
+            voice="lobes",
+        )
+    )
 
 
 def grid(positions: int = 3) -> torch.Tensor:

@@ -14,10 +14,17 @@ def codec(request: pytest.FixtureRequest) -> ConvVQVAE:
     torch.manual_seed(0)
     model = ConvVQVAE(
         VQVAEConfig(
-            channels=request.param, hidden_size=16, encoder_blocks=2, decoder_blocks=2, latent_size=8, codebook_size=32
+            channels=request.param,
+            hidden_size=16,
+            encoder_blocks=2,
+            decoder_blocks=2,
+            latent_size=4,
+            codebook_size=32,
+            sketch_size=4,
+            voice="lobes",
         )
     )
-    model.quantizer.set_codebooks(torch.randn(4, 32, 8))
+    model.quantizer.set_codebooks(0.3 * torch.randn(4, 32, 8))
     return model.requires_grad_(False).eval()
 
 

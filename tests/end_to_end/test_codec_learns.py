@@ -32,7 +32,14 @@ def test_a_hard_panned_recording_stays_where_it_was(tmp_path: Path) -> None:
         panned[:, seed % 2] = hits(seed)
         soundfile.write(folder / f"{seed}.wav", panned, RATE)
     config = VQVAEConfig(
-        channels=2, hidden_size=48, encoder_blocks=1, decoder_blocks=2, latent_size=16, codebook_size=32
+        channels=2,
+        hidden_size=48,
+        encoder_blocks=1,
+        decoder_blocks=2,
+        latent_size=16,
+        codebook_size=32,
+        sketch_size=4,
+        voice="lobes",
     )
     codec = train_vqvae(
         folder, config, plan=CodecPlan(epochs=1, batch_size=1, validation_windows=1, device="cpu")

@@ -89,7 +89,14 @@ def test_channels_that_cancel_are_measured_and_drawn_by_their_sound(tmp_path: Pa
     soundfile.write(tmp_path / "over.wav", np.stack([one, -one], axis=1), 48_000)
     torch.manual_seed(0)
     config = VQVAEConfig(
-        hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16, channels=2
+        hidden_size=16,
+        encoder_blocks=1,
+        decoder_blocks=1,
+        latent_size=4,
+        codebook_size=16,
+        channels=2,
+        sketch_size=4,
+        voice="lobes",
     )
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(4, 16, 8))
@@ -172,11 +179,13 @@ def test_hiss_in_silence_is_told(model: Model, small_corpus: Path) -> None:
     """Guards against a decoder whose biases hiss where nothing was recorded."""
     corpus = import_corpus(small_corpus, channels=1)
     with torch.no_grad():
-        head = model.codec.decoder[2]
-        head.project.weight.zero_()
-        head.project.bias.fill_(-20.0)
+        layers = (model.codec.decoder[2].tones.spectrum, model.codec.decoder[2].noise.levels)
+        for layer in layers:
+            layer.weight.zero_()
+            layer.bias.fill_(-20.0)
         assert measured(model, corpus, with_opus=False).silence_db < -80
-        head.project.bias.fill_(2.0)
+        for layer in layers:
+            layer.bias.fill_(2.0)
         assert -60 < measured(model, corpus, with_opus=False).silence_db < 0
 
 

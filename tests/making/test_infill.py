@@ -16,7 +16,7 @@ from distill.models.model_file import Source
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    codec = small_distill.small_codec()
+    codec = small_distill.small_codec(seed=1)
     prior = small_distill.small_prior(codec.config, num_layers=2, context=240)
     with torch.no_grad():
         for parameter in prior.parameters():

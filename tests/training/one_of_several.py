@@ -37,7 +37,8 @@ WHOLE_BATCH = 8
 
 def codec_plan(**changes: Any) -> CodecPlan:
     batch_size = WHOLE_BATCH // ranks.world_size()
-    settings = {"epochs": 1, "batch_size": batch_size, "least_steps": 6, "continuous_steps": 2, "seed": 3}
+    # By this seed no code is so near to two entries that rounding alone decides.
+    settings = {"epochs": 1, "batch_size": batch_size, "least_steps": 6, "continuous_steps": 2, "seed": 4}
     return CodecPlan(**{**settings, "device": "cpu", "from_scratch": True, "learning_rate": 1e-3, **changes})
 
 

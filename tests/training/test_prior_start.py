@@ -24,7 +24,15 @@ def melody(sounding: Callable[[np.ndarray], Passage]) -> tuple[ConvVQVAE, Passag
     """Tones of four levels' codes: the coarsest says which, the finer ones nothing."""
     torch.manual_seed(0)
     codec = ConvVQVAE(
-        VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=KEYS, codebook_size=KEYS)
+        VQVAEConfig(
+            hidden_size=16,
+            encoder_blocks=1,
+            decoder_blocks=1,
+            latent_size=KEYS,
+            codebook_size=KEYS,
+            sketch_size=0,
+            voice="lobes",
+        )
     )
     codebooks = 1e-3 * torch.randn(4, KEYS, KEYS)
     codebooks[0] += torch.eye(KEYS)

@@ -161,16 +161,16 @@ def test_going_back_is_resumed_too(train: Loop, tmp_path: Path, monkeypatch: pyt
     look = Watch.trouble
 
     def trouble(self: Watch, loss: float, *seen: Any) -> str:
-        return look(self, loss, *seen) or ("a test" if next(steps) == 18 else "")
+        return look(self, loss, *seen) or ("a test" if next(steps) == 20 else "")
 
     monkeypatch.setattr(Watch, "trouble", trouble)
     events: list[TrainingEvent] = []
     steps = itertools.count(1)
     whole = train(callback=events.append, saves=False)
     (back,) = [event for event in events if isinstance(event, RolledBack)]
-    assert back.good_step < 17
+    assert back.good_step < 19
     steps = itertools.count(1)
-    train(**stop_at(17, []))
+    train(**stop_at(19, []))
     state = load_state(tmp_path / "state", train.kind)
     assert state.values["good_step"] == back.good_step
     rest = train(resumed=state)
