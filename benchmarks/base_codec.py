@@ -67,8 +67,7 @@ def train_base(
         return torch.from_numpy(audio).to(device)
 
     if begin is None:
-        assert codec.tonal_head is not None  # base_config says so
-        codec.tonal_head.start(torch.cat([batch(_PLACING, index) for index in range(8)]))
+        codec.head.start(torch.cat([batch(_PLACING, index) for index in range(8)]))
     else:
         start_from_base(codec, begin)
     average = copy.deepcopy(codec)

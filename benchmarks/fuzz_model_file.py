@@ -320,7 +320,13 @@ def tiny_model() -> Model:
     """A model that was never trained, with a prior and the codes of three recordings."""
     torch.manual_seed(0)
     config = VQVAEConfig(
-        hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32, num_quantizers=2
+        hidden_size=16,
+        encoder_blocks=1,
+        decoder_blocks=1,
+        latent_size=4,
+        sketch_size=4,
+        codebook_size=32,
+        num_quantizers=2,
     )
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(2, 32, 8))

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from distill.models import CodePrior, ConvVQVAE, Model, Source, VQVAEConfig
 
 CODEC_SIZES = {
-    "hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 4, "codebook_size": 32,
-    "sketch_size": 4, "voice": "lobes",
+    "hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 4, "sketch_size": 4, "codebook_size": 32,
 }  # fmt: skip
 
 
@@ -37,7 +36,7 @@ def small_codec(seed: int = 0, **changes: Any) -> "ConvVQVAE":
     config = codec_config(**changes)
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.vector_size))
-    torch.nn.init.normal_(codec.tonal_head.tones.spectrum.weight, std=0.4)
+    torch.nn.init.normal_(codec.head.tones.spectrum.weight, std=0.4)
     return codec.eval().requires_grad_(False)
 
 

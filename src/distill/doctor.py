@@ -9,7 +9,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,10 +29,10 @@ from distill.files.names import command, run_folders
 from distill.files.regular import is_file, is_folder
 from distill.formats.more_formats import EXTRA
 from distill.library import Library
+from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.sketch import SketchExamples, fitted_maps
 from distill.models.vqvae import ConvVQVAE
-from distill.sizes import NEW_CODEC
 from distill.training.codec_loss import CodecLoss
 from distill.training.device import choose_device
 from distill.training.plan import CodecPlan
@@ -203,7 +203,7 @@ def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[F
 
 def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
     """Seconds of audio that the codec is trained on per second: the steps of the training loop, in the same sizes."""
-    config = replace(NEW_CODEC, channels=2)
+    config = VQVAEConfig(channels=2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         codec = ConvVQVAE(config)
@@ -308,7 +308,7 @@ def _wrong_sound(device: torch.device) -> list[str]:
     """The same codes sound the same as on the CPU: convolutions, perceptrons, drawn phases and inverse Fourier transforms."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        config = replace(NEW_CODEC, channels=2, hidden_size=64, encoder_blocks=1, decoder_blocks=2, codebook_size=64)
+        config = VQVAEConfig(channels=2, hidden_size=64, encoder_blocks=1, decoder_blocks=2, codebook_size=64)
         codec = ConvVQVAE(config).eval()
         codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.vector_size))
         codes = torch.randint(0, config.codebook_size, (2, 32, config.num_quantizers))

@@ -9,17 +9,13 @@ from annotated_types import Ge, Le
 
 from distill.durations import duration
 from distill.errors import SettingError
-from distill.models.config import BASE_DECODER_BLOCKS, PriorConfig, VQVAEConfig
+from distill.models.config import PriorConfig, VQVAEConfig
 from distill.recordings.corpus import Corpus
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
-SKETCH_SIZE = 64
-"""How many principal components of the tones are part of each latent vector (``models/sketch.py``, docs/codec.md)."""
-NEW_CODEC = VQVAEConfig(voice="lobes", sketch_size=SKETCH_SIZE, decoder_blocks=BASE_DECODER_BLOCKS)
-"""Sizes of a new codec, but for those that follow the corpus. The defaults of the config are those of the first model files."""
 USES_PER_CODE = 12
 LARGEST_CODEBOOK = 256
 """Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
@@ -104,7 +100,7 @@ def codec_config_for(corpus: Corpus) -> VQVAEConfig:
     positions = corpus.seconds * VQVAEConfig().frame_rate
     while codebook_size < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * codebook_size:
         codebook_size *= 2
-    return dataclasses.replace(NEW_CODEC, channels=corpus.channels, codebook_size=codebook_size, bandwidth=bandwidth)
+    return VQVAEConfig(channels=corpus.channels, codebook_size=codebook_size, bandwidth=bandwidth)
 
 
 def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:

@@ -39,7 +39,6 @@ def test_training_names_what_it_leaves_out(mixed_folder: Path) -> None:
         latent_size=8,
         codebook_size=32,
         sketch_size=4,
-        voice="lobes",
     )
     train_vqvae(
         mixed_folder, tiny, told.append, plan=CodecPlan(epochs=1, least_steps=2, batch_size=2, continuous_steps=1)

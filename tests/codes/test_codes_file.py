@@ -23,7 +23,6 @@ def codec() -> ConvVQVAE:
             latent_size=4,
             codebook_size=32,
             sketch_size=4,
-            voice="lobes",
         )
     )
 

@@ -21,7 +21,6 @@ def codec(request: pytest.FixtureRequest) -> ConvVQVAE:
             latent_size=4,
             codebook_size=32,
             sketch_size=4,
-            voice="lobes",
         )
     )
     model.quantizer.set_codebooks(0.3 * torch.randn(4, 32, 8))

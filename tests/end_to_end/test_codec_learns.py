@@ -39,7 +39,6 @@ def test_a_hard_panned_recording_stays_where_it_was(tmp_path: Path) -> None:
         latent_size=16,
         codebook_size=32,
         sketch_size=4,
-        voice="lobes",
     )
     codec = train_vqvae(
         folder, config, plan=CodecPlan(epochs=1, batch_size=1, validation_windows=1, device="cpu")

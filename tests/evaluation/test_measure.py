@@ -96,7 +96,6 @@ def test_channels_that_cancel_are_measured_and_drawn_by_their_sound(tmp_path: Pa
         codebook_size=16,
         channels=2,
         sketch_size=4,
-        voice="lobes",
     )
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(4, 16, 8))

@@ -13,33 +13,30 @@ from distill.models.model_file import Source
 
 @pytest.fixture
 def make_model() -> Callable[..., Model]:
-    """``make_model(voice, channels, hop, with_prior)``: an untrained model in a tiny size whose tones are loud."""
+    """``make_model(channels, hop, with_prior)``: an untrained model in a tiny size whose tones are loud."""
     return _model
 
 
 @torch.no_grad()
-def _model(voice: str = "lobes", channels: int = 1, hop: int = 1024, with_prior: bool = True, **sizes: Any) -> Model:
+def _model(channels: int = 1, hop: int = 1024, with_prior: bool = True, **sizes: Any) -> Model:
     torch.manual_seed(0)
     config = VQVAEConfig(
         channels=channels, hop=hop, hidden_size=24, encoder_blocks=1, decoder_blocks=2, latent_size=8,
-        codebook_size=32, num_quantizers=3, voice=voice,
-        sketch_size=6 if voice in ("partials", "lobes") else 0, **sizes,
+        codebook_size=32, num_quantizers=3, sketch_size=6, **sizes,
     )  # fmt: skip
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(3, 32, config.vector_size))
-    if voice != "frames":
-        tones = codec.decoder[2].tones
-        torch.nn.init.normal_(tones.spectrum.weight, std=0.4)
-    if voice in ("partials", "lobes"):
-        # Tones of which some are sure, curves that bend, and a sketch that both sides listen to.
-        torch.nn.init.normal_(tones.spectrum.weight, std=0.25)
-        torch.nn.init.constant_(tones.spectrum.bias[: tones.bins], -3.0)
-        for layer in (tones.gain, codec.decoder[2].noise.levels):
-            torch.nn.init.normal_(layer.weight, std=0.1)
-        assert codec.sketch is not None
-        torch.nn.init.normal_(tones.read.weight, std=0.2)
-        weight = torch.randn_like(codec.sketch.weight)
-        codec.sketch.weight.copy_(0.03 * (weight - weight.mean(dim=1, keepdim=True)))
+    # Tones of which some are sure, curves that bend, and a sketch that both sides listen to.
+    tones = codec.head.tones
+    torch.nn.init.normal_(tones.spectrum.weight, std=0.25)
+    torch.nn.init.constant_(tones.spectrum.bias[: tones.bins], -3.0)
+    for layer in (tones.gain, codec.head.noise.levels):
+        torch.nn.init.normal_(layer.weight, std=0.1)
+    assert codec.sketch is not None
+    assert tones.read is not None
+    torch.nn.init.normal_(tones.read.weight, std=0.2)
+    weight = torch.randn_like(codec.sketch.weight)
+    codec.sketch.weight.copy_(0.03 * (weight - weight.mean(dim=1, keepdim=True)))
     about = {"file_count": 3, "seconds": 3.0, "codec_training": {"best_val_loss": 2.5, "from_base": 1}}
     codec = codec.eval().requires_grad_(False)
     if not with_prior:

@@ -9,12 +9,19 @@ from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.base import base_config, base_path, save_base, start_from_base
 from distill.models.vqvae import swap_mid_side
 
-SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
+SIZES = {
+    "hidden_size": 16,
+    "encoder_blocks": 1,
+    "decoder_blocks": 1,
+    "latent_size": 8,
+    "sketch_size": 0,
+    "codebook_size": 16,
+}
 
 
 def codec(channels: int, seed: int) -> ConvVQVAE:
     torch.manual_seed(seed)
-    return ConvVQVAE(VQVAEConfig(channels=channels, voice="lobes", **SIZES)).eval()
+    return ConvVQVAE(VQVAEConfig(channels=channels, **SIZES)).eval()
 
 
 def test_a_mono_codec_starts_as_the_base_is(tmp_path: Path) -> None:
@@ -41,9 +48,9 @@ def test_a_stereo_codec_starts_as_the_base_twice(tmp_path: Path) -> None:
 
 def test_a_base_of_other_sizes_is_not_taken(tmp_path: Path) -> None:
     with pytest.raises((ValueError, RuntimeError)):
-        start_from_base(codec(1, 0), save_base(tmp_path / "base", ConvVQVAE(VQVAEConfig(voice="lobes", hidden_size=8))))
-    assert base_path(VQVAEConfig(voice="lobes", **SIZES)) is None
-    assert base_path(VQVAEConfig()) is None
+        start_from_base(codec(1, 0), save_base(tmp_path / "base", ConvVQVAE(VQVAEConfig(hidden_size=8, sketch_size=0))))
+    assert base_path(VQVAEConfig(**SIZES)) is None
+    assert base_path(VQVAEConfig(decoder_blocks=6)) is None
 
 
 def test_the_base_fits_the_wheel() -> None:

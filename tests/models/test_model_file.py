@@ -248,10 +248,10 @@ def test_a_figure_that_is_no_number_is_unknown(model: Model, tmp_path: Path, fig
         {"sources": [{"name": "a", "start_seconds": 0, "positions": 3, "held_out": True}]},
         {"sources": [{"name": "a", "start_seconds": 0, "positions": 0, "held_out": False}]},
         {"sources": [{"name": "a", "start_seconds": 0, "positions": 3, "held_out": False, "take": -2}]},
-        {"codec": {"hidden_size": 10**6}},
-        {"codec": {"hidden_size": 32, "codebook_size": 32, "latent_size": 8}},
-        {"codec": {"hop": 1000}},
-        {"codec": {"hidden_size": 16.0}},
+        {"codec": {"voice": "lobes", "hidden_size": 10**6}},
+        {"codec": {"voice": "lobes", "hidden_size": 32, "codebook_size": 32, "latent_size": 8}},
+        {"codec": {"voice": "lobes", "hop": 1000}},
+        {"codec": {"voice": "lobes", "hidden_size": 16.0}},
         {"format": "other"},
         {"major": 0},
         {"major": 10**30},
@@ -276,6 +276,26 @@ def test_headers_that_lie_are_refused(model: Model, tmp_path: Path, changes: dic
     edit_header(path, **changes)
     with pytest.raises(ModelFileError):
         load_model(path)
+
+
+@pytest.mark.parametrize("voice", [{}, {"voice": "tones"}], ids=["none", "another"])
+def test_a_decoder_of_another_kind_is_refused_in_words(model: Model, tmp_path: Path, voice: dict[str, str]) -> None:
+    """Guards against a model that is decoded wrongly, or called damaged, because its decoder is not the one there is."""
+    path = save_model(tmp_path / "m.distill", model)
+    sizes = dataclasses.asdict(model.header.codec)
+    del sizes["voice"]
+    edit_header(path, codec=sizes | voice)
+    for read in (load_model, read_header):
+        with pytest.raises(ModelFileError, match="decoder is of another kind") as refused:
+            read(path)
+        assert "Train it again" in refused.value.fix
+
+
+def test_a_size_that_is_not_known_is_passed_over(model: Model, tmp_path: Path) -> None:
+    """Guards against files that say one size more, as that of a decoder which is gone, and do not open for it."""
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, codec=dataclasses.asdict(model.header.codec) | {"frame_hop": 256})
+    assert load_model(path).header.codec == model.header.codec
 
 
 def change(path: Path, name: str, value: float) -> None:

@@ -13,7 +13,7 @@ SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_si
 
 def codec_of(channels: int = 1, sketch_size: int = 8) -> ConvVQVAE:
     torch.manual_seed(0)
-    return ConvVQVAE(VQVAEConfig(channels=channels, voice="lobes", sketch_size=sketch_size, **SIZES)).train()
+    return ConvVQVAE(VQVAEConfig(channels=channels, sketch_size=sketch_size, **SIZES)).train()
 
 
 def melodies(channels: int = 1) -> torch.Tensor:

@@ -31,9 +31,7 @@ from distill.training.plan import RefinementPlan
 from distill.training.schedule import Schedule
 from distill.training.state_file import SavedState, load_state, read_values
 
-CONFIG = VQVAEConfig(
-    hidden_size=8, encoder_blocks=1, decoder_blocks=1, latent_size=2, codebook_size=16, sketch_size=2, voice="lobes"
-)
+CONFIG = VQVAEConfig(hidden_size=8, encoder_blocks=1, decoder_blocks=1, latent_size=2, codebook_size=16, sketch_size=2)
 PLAN = RefinementPlan(
     epochs=2,
     batch_size=1,

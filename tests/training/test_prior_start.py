@@ -31,7 +31,6 @@ def melody(sounding: Callable[[np.ndarray], Passage]) -> tuple[ConvVQVAE, Passag
             latent_size=KEYS,
             codebook_size=KEYS,
             sketch_size=0,
-            voice="lobes",
         )
     )
     codebooks = 1e-3 * torch.randn(4, KEYS, KEYS)

@@ -32,14 +32,12 @@ class ListeningStream(nn.Module):
         )
         magnitudes = [(log_mel.magnitude, log_mel.get_buffer("filters").shape[0]) for log_mel in log_mels]
         self.scales = nn.ModuleList(_Magnitude(m.get_buffer("taper"), m.hop, bins, codec.hop) for m, bins in magnitudes)
-        self.fine = None
         self.fine_bins = features.FINE_BINS
-        if features.fine is not None:
-            self.fine = _Magnitude(features.fine.get_buffer("taper"), codec.hop, self.fine_bins.stop, codec.hop)
-        scales: list[Any] = [*self.scales, *([] if self.fine is None else [self.fine])]
+        self.fine = _Magnitude(features.fine.get_buffer("taper"), codec.hop, self.fine_bins.stop, codec.hop)
+        scales: list[Any] = [*self.scales, self.fine]
         self.sketch = None
-        if codec.sketch is not None and codec.tonal_head is not None:
-            self.sketch = _Sketch(codec.sketch, codec.tonal_head.tones, self.kept)
+        if codec.sketch is not None:
+            self.sketch = _Sketch(codec.sketch, codec.head.tones, self.kept)
             scales.append(self.sketch)
         self.before = max(scale.before for scale in scales)
         self.ahead = max(scale.ahead for scale in scales)
@@ -69,10 +67,8 @@ class ListeningStream(nn.Module):
 
     def _features(self, audio: Tensor) -> Tensor:
         """What :class:`distill.models.vqvae.Features` gives, of the n positions after the first ``before``."""
-        parts = []
-        if self.fine is not None:
-            spectrum = self.fine(audio, self.before, self.positions)[..., self.fine_bins].clamp(min=1e-5).log10() + 2
-            parts.append(spectrum[:, :, :, 0].transpose(1, 2).flatten(2))
+        spectrum = self.fine(audio, self.before, self.positions)[..., self.fine_bins].clamp(min=1e-5).log10() + 2
+        parts = [spectrum[:, :, :, 0].transpose(1, 2).flatten(2)]
         if audio.shape[1] == 2:
             audio = torch.cat([audio, swap_mid_side(audio)[:, 1:]], dim=1)
         for scale, filters in zip(self.scales, self.filters, strict=True):

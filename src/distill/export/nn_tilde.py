@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
 from distill.export.listening import ListeningStream
-from distill.export.outcome import ENDLESS, Outcome, codes_to_try, decibels, refuse_unknown_voice
+from distill.export.outcome import ENDLESS, Outcome, codes_to_try, decibels
 from distill.export.speaking import SpeakingStream
 from distill.export.special import OwnSpecials
 from distill.files.atomic import make_folder, written_aside
@@ -182,9 +182,7 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
 
     Raises:
         OutputError: if ``path`` is taken, or the file system refuses.
-        SettingError: if the streams do not know the codec's voice.
     """
-    refuse_unknown_voice(model)
     codec = model.codec
     with torch.no_grad(), _quietly():
         scripted = torch.jit.script(_NnTilde(codec).eval())

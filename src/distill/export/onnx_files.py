@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from distill.errors import SettingError
 from distill.export.folder import folder_aside
 from distill.export.listening import ListeningStream
-from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels, refuse_unknown_voice
+from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
 from distill.export.prior_step import PriorStep
 from distill.export.speaking import SpeakingStream
 from distill.export.special import FittedSpecials
@@ -45,9 +45,8 @@ def export_onnx(model: Model, folder: Path) -> Outcome:
 
     Raises:
         OutputError: if the folder is taken, or the file system refuses.
-        SettingError: if onnx and onnxruntime are not installed, or the streams do not know the codec's voice.
+        SettingError: if onnx and onnxruntime are not installed.
     """
-    refuse_unknown_voice(model)
     require_runtime("onnx")
     with folder_aside(folder) as aside:
         table = write_graphs(model, aside, with_encoder=True)

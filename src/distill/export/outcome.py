@@ -7,12 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from distill.errors import SettingError
 from distill.models.model_file import Model
 
 TEST_POSITIONS = 188
 """About four seconds: long enough for phases to have added up."""
-KNOWN_VOICES = ("frames", "tones", "partials", "lobes")
 ENDLESS = 1 << 40
 """Positions in all of a stream that never ends."""
 NO_PRIOR = "The model has no prior, so only its codec was exported; distill train-prior makes one."
@@ -36,20 +34,6 @@ class Outcome:
     """What else is to be known, a name and a value each."""
     remarks: tuple[str, ...] = field(default=())
     """Sentences for the person."""
-
-
-def refuse_unknown_voice(model: Model) -> None:
-    """Refuses a codec whose decoder the streams do not know; what they would say of it is wrong.
-
-    Raises:
-        SettingError: with what can be exported instead.
-    """
-    voice: str = model.header.codec.voice
-    if voice not in KNOWN_VOICES:
-        raise SettingError(
-            f"The codec of '{model.header.name}' is of the kind '{voice}', which nn~, onnx and web do not support yet.",
-            "Export it with --format hub.",
-        )
 
 
 def codes_to_try(model: Model) -> Tensor:

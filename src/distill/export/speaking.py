@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from distill.export.dft import InverseDFT
 from distill.export.special import OwnSpecials
 from distill.export.stream import Blocks, Kept, exists, overlap_add, window
-from distill.models import peaks, vqvae
+from distill.models import peaks
 from distill.models.draws import uniform
 from distill.models.noise import (
     HANN_OVERLAP,
@@ -28,7 +28,6 @@ from distill.models.subsonic import STEP, SubsonicFilter
 from distill.models.tones import (
     GAIN_STEP,
     SURE,
-    SURE_AT_FIRST,
     TONE_BANDS,
     TONE_FLOOR,
     TONE_STREAMS,
@@ -37,7 +36,7 @@ from distill.models.tones import (
     TonesAndNoise,
     VonMises,
 )
-from distill.models.vqvae import ConvVQVAE, InverseFFTHead, swap_mid_side
+from distill.models.vqvae import ConvVQVAE
 
 
 class SpeakingStream(nn.Module):
@@ -57,23 +56,11 @@ class SpeakingStream(nn.Module):
         self.register_buffer("rows", torch.arange(codec.num_quantizers) * codec.codebook_size)
         self.enter, self.latent_size = codec.decoder[0], codec.config.latent_size
         self.blocks = Blocks(codec.decoder[1], self.kept)
-        head: nn.Module = codec.decoder[2]
-        self.head: _Frames | _TonesAndNoise
-        if isinstance(head, TonesAndNoise):
-            self.head = _TonesAndNoise(head, self.kept, specials)
-        else:
-            assert isinstance(head, InverseFFTHead)
-            self.head = _Frames(head, codec, self.kept)
-        self.latency = self.blocks.latency + self.head.reach
-        self.subsonic = None
-        if isinstance(head, TonesAndNoise):
-            self.kept.add("sketch", 1, self.blocks.latency, codec.config.sketch_size)
-            self.subsonic = _Subsonic(codec.subsonic, codec.channels, codec.hop, self.kept)
-            self.latency += self.subsonic.reach
-        self.limiter = None
-        if codec.config.voice == "lobes":
-            self.limiter = _Limiter(codec.channels, codec.hop, self.kept)
-            self.latency += self.limiter.reach
+        self.head = _TonesAndNoise(codec.head, self.kept, specials)
+        self.kept.add("sketch", 1, self.blocks.latency, codec.config.sketch_size)
+        self.subsonic = _Subsonic(codec.subsonic, codec.channels, codec.hop, self.kept)
+        self.limiter = _Limiter(codec.channels, codec.hop, self.kept)
+        self.latency = self.blocks.latency + self.head.reach + self.subsonic.reach + self.limiter.reach
 
     def forward(self, codes: Tensor, state: Tensor, first: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """Audio, and the state for the next call.
@@ -89,20 +76,14 @@ class SpeakingStream(nn.Module):
         x = self.enter(quantized) * exists(first, self.positions, total)[None, :, None]
         x = self.blocks(x, first, total, kept)
         first = first - self.blocks.latency
-        if isinstance(self.head, _TonesAndNoise):
-            sketch = window(kept, "sketch", quantized[..., self.latent_size :], 1)[:, : self.positions]
-            audio = self.head(x, sketch, first, total, kept)
-        else:
-            audio = self.head(x, first, total, kept)
+        sketch = window(kept, "sketch", quantized[..., self.latent_size :], 1)[:, : self.positions]
+        audio = self.head(x, sketch, first, total, kept)
         first = first - self.head.reach
-        if self.subsonic is not None:
-            there = exists(first, self.positions, total).repeat_interleave(self.hop)
-            audio = self.subsonic(audio * there, first, total, kept)
-            first = first - self.subsonic.reach
         there = exists(first, self.positions, total).repeat_interleave(self.hop)
-        audio = audio * there
-        audio = peaks.bent(audio) if self.limiter is None else self.limiter(audio, kept)
-        return audio, self.kept.packed(kept)
+        audio = self.subsonic(audio * there, first, total, kept)
+        first = first - self.subsonic.reach
+        there = exists(first, self.positions, total).repeat_interleave(self.hop)
+        return self.limiter(audio * there, kept), self.kept.packed(kept)
 
 
 class _Overlap:
@@ -115,34 +96,6 @@ class _Overlap:
         """``frames`` are of ``count + 2·reach`` positions."""
         skip = self.reach * self.per * self.frame_hop + (self.window_size - self.frame_hop) // 2
         return overlap_add(frames, self.frame_hop)[..., skip : skip + count * self.per * self.frame_hop]
-
-
-class _Frames(nn.Module):
-    """:class:`distill.models.vqvae.InverseFFTHead` along a stream."""
-
-    def __init__(self, head: InverseFFTHead, codec: ConvVQVAE, kept: Kept) -> None:
-        super().__init__()
-        self.source, self.inverse = head, InverseDFT(head.window, head.bins)
-        self.per = head.frames_per_position
-        self.reach = -(-(head.window - head.frame_hop) // (2 * codec.hop))
-        self.overlap = _Overlap(head.window, head.frame_hop, self.per, self.reach)
-        kept.add("frames", 1, head.channels, 2 * self.reach * self.per, head.window)
-
-    def forward(self, hidden: Tensor, first: Tensor, total: Tensor, kept: dict[str, Tensor]) -> Tensor:
-        head, count = self.source, hidden.shape[1]
-        spectrum = head.project(head.norm(hidden)).view(1, count, head.channels, self.per, 2, head.bins)
-        if head.channels == 2:
-            spectrum = swap_mid_side(spectrum.transpose(2, -2)).transpose(2, -2)
-        log_magnitude, phase = spectrum.transpose(1, 2).flatten(2, 3).unbind(-2)  # [1, C, F, bins]
-        magnitude = log_magnitude.clamp(max=vqvae.MAX_LOG_MAGNITUDE).exp() * head.get_buffer("band")
-        taper = head.get_buffer("taper")
-        there = exists((first - 2 * self.reach) * self.per, (count + 2 * self.reach) * self.per, total * self.per)[
-            :, None
-        ]
-        frames = self.inverse(magnitude * phase.cos(), magnitude * phase.sin()) * taper
-        frames = window(kept, "frames", frames, 2) * there
-        envelope = self.overlap.summed(taper.square() * there, count)
-        return self.overlap.summed(frames, count) / envelope.clamp(min=1e-6)
 
 
 class _TonesAndNoise(nn.Module):
@@ -214,12 +167,11 @@ class _ToneStream(nn.Module):
         around = torch.stack([padded[..., place : place + head.bins] for place in range(5)], dim=-1)
         nearest = (own + around.argmax(dim=-1) - 2).clamp(0, head.bins - 1)
         peak = nearest.gather(2, nearest)
-        return torch.where(kappa.gather(2, peak) > (SURE if head.blends else SURE_AT_FIRST), peak, own)
+        return torch.where(kappa.gather(2, peak) > SURE, peak, own)
 
     def _phases(self, predicted: VonMises, peak: Tensor, positions: Tensor, kept: dict[str, Tensor]) -> Tensor:
-        head, spread = self.source, predicted.spread
-        if head.blends:  # what is not sure scatters
-            spread = torch.where(predicted.kappa > SURE, spread, 2 * math.pi)
+        head = self.source
+        spread = torch.where(predicted.kappa > SURE, predicted.spread, 2 * math.pi)  # what is not sure scatters
         advance = head.get_buffer("own_advance") + predicted.angle
         advance = advance + spread * self.specials.normal(positions, head.bins, TONE_STREAMS["advance"])
         advance = advance.gather(2, peak)
@@ -252,21 +204,22 @@ class _ToneStream(nn.Module):
 class _NoiseStream(nn.Module):
     """Its frames are short: of the positions that the tones look ahead, one is left for what neighbours tell of each other."""
 
+    LATE = 1
+
     def __init__(self, head: NoiseHead, reach: int, kept: Kept, specials: OwnSpecials) -> None:
         super().__init__()
         self.source, self.per, self.specials = head, head.per_position, specials
-        self.late = 1 if head.blends else 0
-        self.reach = reach - self.late
+        self.reach = reach - self.LATE
         self.bins = NOISE_WINDOW // 2 + 1 - head.first
         self.inverse = InverseDFT(NOISE_WINDOW, NOISE_WINDOW // 2 + 1)
         self.overlap = _Overlap(NOISE_WINDOW, NOISE_HOP, self.per, self.reach)
         width = head.norm.normalized_shape[0]
-        kept.add("noise hidden", 1, self.late, width)
-        kept.add("noise levels", 1, 2 * self.late, head.channels, head.frames_predicted, NOISE_BANDS)
+        kept.add("noise hidden", 1, self.LATE, width)
+        kept.add("noise levels", 1, 2 * self.LATE, head.channels, head.frames_predicted, NOISE_BANDS)
         kept.add("noise frames", 1, head.channels, 2 * self.reach * self.per, NOISE_WINDOW)
 
     def forward(self, hidden: Tensor, first: Tensor, total: Tensor, kept: dict[str, Tensor]) -> Tensor:
-        head, count, late = self.source, hidden.shape[1], self.late
+        head, count, late = self.source, hidden.shape[1], self.LATE
         hidden = head.norm(hidden)
         told = window(kept, "noise levels", head.band_levels(hidden), 1)
         level = head.curves(told, exists(first - 2 * late, count + 2 * late, total)) @ head.get_buffer("bands")

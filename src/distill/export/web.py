@@ -11,7 +11,7 @@ import torch
 
 from distill.export.folder import folder_aside
 from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
-from distill.export.outcome import LEFT_OUT, NO_COMPOSING, Outcome, refuse_unknown_voice
+from distill.export.outcome import LEFT_OUT, NO_COMPOSING, Outcome
 from distill.making.limits import Limits
 from distill.making.openings import Openings
 from distill.models.model_file import Model
@@ -33,9 +33,8 @@ def export_web(model: Model, folder: Path) -> Outcome:
 
     Raises:
         OutputError: if the folder is taken, or the file system refuses.
-        SettingError: if onnx and onnxruntime are not installed, or the streams do not know the codec's voice.
+        SettingError: if onnx and onnxruntime are not installed.
     """
-    refuse_unknown_voice(model)
     require_runtime("web")
     with folder_aside(folder) as aside:
         shutil.copytree(Path(str(files("distill.export") / "player")), aside, dirs_exist_ok=True)

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.files.atomic import written_aside
-from distill.models.config import BASE_DECODER_BLOCKS, VQVAEConfig
+from distill.models.config import VQVAEConfig
 from distill.models.vqvae import ConvVQVAE
 
-SIZES = ("hop", "hidden_size", "encoder_blocks", "decoder_blocks", "latent_size", "kernel_size", "expansion", "voice")
+SIZES = ("hop", "hidden_size", "encoder_blocks", "decoder_blocks", "latent_size", "kernel_size", "expansion")
 """Fields of the config in which a codec must equal the base to start from it."""
 _NAME = "base.safetensors"
 _PERSONAL = ("quantizer.", "sketch.", "decoder.2.tones.read.")
@@ -29,7 +29,7 @@ _PERSONAL = ("quantizer.", "sketch.", "decoder.2.tones.read.")
 
 def base_config() -> VQVAEConfig:
     """The sizes of the base codec."""
-    return VQVAEConfig(channels=1, voice="lobes", decoder_blocks=BASE_DECODER_BLOCKS)
+    return VQVAEConfig(sketch_size=0)
 
 
 def base_path(config: VQVAEConfig) -> Path | None:
@@ -68,8 +68,6 @@ def start_from_base(codec: ConvVQVAE, path: Path) -> None:
 
 def _in_stereo(weights: dict[str, Tensor], codec: ConvVQVAE) -> dict[str, Tensor]:
     """Weights of a stereo codec whose channels both start as the mono one, with no difference between them."""
-    head = codec.tonal_head
-    assert head is not None  # base_path says so
     own = codec.state_dict()
 
     name = "encoder.0.weight"
@@ -79,7 +77,7 @@ def _in_stereo(weights: dict[str, Tensor], codec: ConvVQVAE) -> dict[str, Tensor
     scales = [torch.cat([block / 2, block / 2, torch.zeros_like(block)], dim=1) for block in blocks[1:]]
     wide = {name: torch.cat([fine, *scales], dim=1)}
 
-    bins = head.tones.bins
+    bins = codec.head.tones.bins
     for part in ("weight", "bias"):
         name = f"decoder.2.tones.spectrum.{part}"
         mono, stereo = weights[name], own[name].clone()

@@ -30,28 +30,24 @@ class VQVAEConfig:
     """Samples per code position: 256, or a multiple of 512."""
     hidden_size: Annotated[int, Ge(8), Le(2048)] = 384
     encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
-    decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
+    decoder_blocks: Annotated[int, Ge(1), Le(32)] = BASE_DECODER_BLOCKS
     latent_size: Annotated[int, Ge(2), Le(512)] = 64
-    sketch_size: Annotated[int, Ge(0), Le(512)] = 0
-    """Further dimensions of a latent vector, which hold principal components of the tones (``models/sketch.py``)."""
+    sketch_size: Annotated[int, Ge(0), Le(512)] = 64
+    """Further dimensions of a latent vector, which hold principal components of the tones (``models/sketch.py``,
+    docs/codec.md); 0 for none, as in the base codec."""
     num_quantizers: Annotated[int, Ge(2), Le(4)] = 4
     codebook_size: Annotated[int, Ge(16), Le(1024)] = 256
     commitment_weight: Annotated[float, Ge(0.0), Le(10.0)] = 0.25
     kernel_size: Annotated[int, Ge(3), Le(15)] = 3
     expansion: Annotated[int, Ge(1), Le(8)] = 3
-    frame_hop: Annotated[int, Ge(64), Le(1024)] = 256
-    """Samples between the decoder's inverse-FFT frames, each four times as long (voice ``frames``)."""
     bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
     """Hz; the decoder is silent above it, as the recordings are."""
-    voice: Literal["frames", "tones", "partials", "lobes"] = "frames"
-    """Kind of decoder head. New codecs have ``lobes``; ``tones`` and ``partials`` are its earlier forms, and ``frames`` is that
-    of the first model files, which have no such field."""
+    voice: Literal["lobes"] = "lobes"
+    """Kind of decoder head, by which a file with another kind is known."""
 
     def __post_init__(self) -> None:
-        if self.hop % self.frame_hop or self.hop % min(512, self.hop) or self.hop % SMALLEST_HOP:
-            raise ValueError(
-                f"hop {self.hop} must be 256 or a multiple of 512, and a multiple of frame_hop {self.frame_hop}"
-            )
+        if self.hop % min(512, self.hop):
+            raise ValueError(f"hop {self.hop} must be 256 or a multiple of 512")
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} must be odd")
 

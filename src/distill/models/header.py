@@ -242,7 +242,7 @@ def checked_header(path: Path, table: Table) -> Header:
     """What the table of a model file says, checked field by field.
 
     Raises:
-        ModelFileError: if a newer version wrote it.
+        ModelFileError: if a newer version wrote it, or its codec's decoder is of another kind.
         UnusableError: if it holds values that are not possible.
     """
     major, minor = table.fields.get("major"), table.fields.get("minor")
@@ -251,6 +251,12 @@ def checked_header(path: Path, table: Table) -> Header:
             f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
             f"{FORMAT_VERSION[0]}.x).",
             f"Install distill-audio {major}.0 or newer: pip install -U distill-audio",
+        )
+    codec = table.fields.get("codec")
+    if isinstance(codec, dict) and codec.get("voice") != VQVAEConfig.voice:
+        raise ModelFileError(
+            f"{path} holds a codec whose decoder is of another kind, which this version of Distill does not read.",
+            "Train it again from its recordings with distill train.",
         )
     try:
         header = Header.model_validate_json(table.about, strict=True)

@@ -75,12 +75,10 @@ def blended(values: Tensor, mask: Tensor | None = None) -> Tensor:
 class NoiseHead(nn.Module):
     """Hidden vectors ``[B, S, H]`` to noise above ``NOISE_FROM``, ``[B, C, S·hop]``: levels of bands, drawn phases."""
 
-    def __init__(
-        self, hidden_size: int, channels: int, hop: int, sample_rate: int, bandwidth: float, *, blends: bool = True
-    ) -> None:
+    def __init__(self, hidden_size: int, channels: int, hop: int, sample_rate: int, bandwidth: float) -> None:
         super().__init__()
-        self.channels, self.per_position, self.blends = channels, hop // NOISE_HOP, blends
-        self.frames_predicted = (2 if blends else 1) * self.per_position
+        self.channels, self.per_position = channels, hop // NOISE_HOP
+        self.frames_predicted = 2 * self.per_position
         """Frames whose levels one position predicts."""
         frequency = np.arange(NOISE_WINDOW // 2 + 1) * (sample_rate / NOISE_WINDOW)
         self.first = int((frequency < NOISE_FROM).sum())
@@ -107,10 +105,7 @@ class NoiseHead(nn.Module):
 
         See :func:`blended` for ``mask``.
         """
-        if self.blends:
-            level = torch.stack([blended(predicted[:, :, channel], mask) for channel in range(self.channels)], dim=1)
-        else:
-            level = predicted.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
+        level = torch.stack([blended(predicted[:, :, channel], mask) for channel in range(self.channels)], dim=1)
         if self.channels == 2:
             level = torch.stack([level[:, 0] + level[:, 1], level[:, 0] - level[:, 1]], dim=1)
         return level

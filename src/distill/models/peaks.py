@@ -51,6 +51,6 @@ def gain_between(edges: Tensor) -> Tensor:
 
 
 def bent(audio: Tensor) -> Tensor:
-    """``[..., N] → [..., N]`` with soft clipping of samples beyond ±0.95, as older model files have it."""
+    """``[..., N] → [..., N]`` with soft clipping of samples beyond ±0.95: of each sample by itself, for sound in blocks."""
     below = audio.clamp(-_KNEE, _KNEE)
     return below + (1 - _KNEE) * torch.tanh((audio - below) / (1 - _KNEE))

@@ -47,9 +47,8 @@ TONE_BANDS = (0.0, 800.0)
 """Hz at which the bands with a gain of their own begin."""
 GAIN_STEP = 64
 """Samples between two values of a gain."""
-SURE, SURE_AT_FIRST = 2.0, 1.5
-"""A bin counts as a tone from this concentration of its advance on; the bins around such a peak share its phase. The second
-value is for voice ``tones``, the first form of this head."""
+SURE = 2.0
+"""A bin counts as a tone from this concentration of its advance on; the bins around such a peak share its phase."""
 LOBED = 3.0
 """From this concentration on a peak is taken for a single sine, and the bins around it get the window's shape."""
 FILLED = 18.0 / DB_PER_NEPER
@@ -152,11 +151,9 @@ def _by_loudness(values: Tensor, decibels: Tensor) -> Tensor:
 class ToneHead(nn.Module):
     """Hidden vectors ``[B, S, H]`` to tones, and those to audio ``[B, C, S·hop]``.
 
+    Each position also predicts the gains of half of its neighbours; they are cross-faded into one curve.
+
     Args:
-        blends: whether each position also predicts the gains of half of its neighbours, cross-faded into one curve, and
-            uncertain bins get random phases. False for voice ``tones``, the first form of this head.
-        has_lobes: whether the bins around a certain peak take the shape of the window's main lobe. False for the first two
-            forms, ``tones`` and ``partials``.
         sketch_size: width of the sketch; 0 for none.
     """
 
@@ -168,15 +165,13 @@ class ToneHead(nn.Module):
         sample_rate: int,
         bandwidth: float,
         *,
-        blends: bool = True,
-        has_lobes: bool = True,
         sketch_size: int = 0,
     ) -> None:
         super().__init__()
-        self.channels, self.hop, self.blends, self.has_lobes = channels, hop, blends, has_lobes
+        self.channels, self.hop = channels, hop
         self.window = hop * max(4, -(-TONE_WINDOW // hop))
         self.bins = int(NOISE_FROM / sample_rate * self.window)
-        self.steps = (2 if blends else 1) * (hop // GAIN_STEP)
+        self.steps = 2 * (hop // GAIN_STEP)
         """Values of each band's gain that one position predicts."""
         self.norm = nn.LayerNorm(hidden_size)
         self.kinds = channels + 2 + (2 if channels == 2 else 0)
@@ -226,8 +221,6 @@ class ToneHead(nn.Module):
 
         See :func:`distill.models.noise.blended` for ``mask``.
         """
-        if not self.blends:
-            return predicted.flatten(2)
         return torch.stack([blended(one[..., None], mask).squeeze(-1) for one in predicted.unbind(dim=1)], dim=1)
 
     def _phases(
@@ -235,8 +228,9 @@ class ToneHead(nn.Module):
     ) -> Tensor:
         """The phase of every bin at every position, its advances added up along time: ``[B, S, bins]``."""
         spread = predicted.spread
-        if self.blends:
-            spread = torch.where(predicted.kappa > SURE, spread, spread.new_tensor(2 * math.pi))
+        spread = torch.where(
+            predicted.kappa > SURE, spread, spread.new_tensor(2 * math.pi)
+        )  # what is not sure scatters
         count, bins = spread.shape[1:]
         drawn = spread * normal(positions, bins, TONE_STREAMS["advance"])
         advance = self.get_buffer("own_advance") + predicted.angle + drawn
@@ -259,8 +253,7 @@ class ToneHead(nn.Module):
         _, nearest = F.max_pool1d(strength.reshape(batch * count, 1, bins), 5, 1, 2, return_indices=True)
         nearest = nearest.view(batch, count, bins)
         peak = nearest.gather(2, nearest)
-        sure = kappa.gather(2, peak) > (SURE if self.blends else SURE_AT_FIRST)
-        return torch.where(sure, peak, torch.arange(bins, device=peak.device))
+        return torch.where(kappa.gather(2, peak) > SURE, peak, torch.arange(bins, device=peak.device))
 
     def shaped(self, level: Tensor, peak: Tensor, angle: Tensor, kappa: Tensor) -> Tensor:
         """Log magnitudes ``[B, C, S, bins]`` with the bins around very certain peaks in the shape of the window's main lobe.
@@ -269,8 +262,6 @@ class ToneHead(nn.Module):
             peak: the bin that each bin follows, ``[B, S, bins]`` (:meth:`_peaks`).
             angle, kappa: mean and concentration of each bin's advance, ``[B, S, bins]``.
         """
-        if not self.has_lobes:
-            return level
         # How much faster than the bin's own frequency the phase advances says how many bins off its centre the sine is.
         offset = (angle * (self.window / (2 * math.pi * self.hop))).gather(2, peak).clamp(-0.7, 0.7)
         own = torch.arange(level.shape[3], device=peak.device)

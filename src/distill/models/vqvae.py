@@ -15,8 +15,6 @@ arXiv:2201.03545). Apart from the phases of tones, no output depends on more tha
 long file is coded in chunks with that much overlap, each chunk hands its phases to the next, and the result equals one
 pass. Stereo needs no codes of its own: the encoder takes left, right and their difference; the head outputs mean and
 difference of the *log-spectra*, so that panning is one number a bin.
-
-The first model files have the voice "frames": short frames whose phases are predicted independently at every position.
 """
 
 import math
@@ -27,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.audio.distance import LogMel, Magnitude, overlap_add
+from distill.audio.distance import LogMel, Magnitude
 from distill.models import peaks, ranks
 from distill.models.config import VQVAEConfig
 from distill.models.noise import NoiseHead
@@ -35,9 +33,6 @@ from distill.models.quantizer import ResidualQuantizer
 from distill.models.sketch import SketchExamples, described, examples_of, fitted_maps
 from distill.models.subsonic import SubsonicFilter
 from distill.models.tones import Predicted, ToneHead, TonesAndNoise, ToneTargets
-
-MAX_LOG_MAGNITUDE = 6.0
-"""Bounds the exponential; no full-scale sine reaches such a magnitude in one frame."""
 
 
 class VQVAEOutput(NamedTuple):
@@ -96,8 +91,8 @@ class Features(nn.Module):
     """The input of the encoder: log-mel spectra with fine pitch (2048 samples), fine time (512) and finest time (128).
 
     ``[B, C, N] → [B, S, width]`` with ``S = N / hop``. In stereo it takes left, right and side: magnitudes of mid and side
-    alone cannot tell left from right, those of left and right alone cannot tell whether the two add up or cancel. A codec of
-    tones also takes windows of 171 ms up to 4 kHz, bin by bin, to know pitches to about a hertz.
+    alone cannot tell left from right, those of left and right alone cannot tell whether the two add up or cancel. Windows of
+    171 ms up to 4 kHz, bin by bin, tell pitches to about a hertz.
     """
 
     SCALES = ((2048, 512, 160), (512, 128, 40), (128, 32, 12))  # window, hop, mel bins
@@ -112,25 +107,19 @@ class Features(nn.Module):
         inputs = 1 if config.channels == 1 else 3
         self.scale_widths = [bins * config.hop // min(hop, config.hop) for _, hop, bins in self.SCALES]
         """Features of each scale per position, for one channel."""
-        self.fine_width = 0
-        self.width = inputs * sum(self.scale_widths)
-        self.fine = None
-        if config.voice != "frames":
-            self.fine = Magnitude(self.longest_window(config), config.hop, self.FINE_BINS)
-            self.fine_width = self.FINE_BINS.stop - self.FINE_BINS.start
-            self.width += config.channels * self.fine_width
+        self.fine = Magnitude(self.longest_window(config), config.hop, self.FINE_BINS)
+        self.fine_width = self.FINE_BINS.stop - self.FINE_BINS.start
+        self.width = config.channels * self.fine_width + inputs * sum(self.scale_widths)
 
     @classmethod
     def longest_window(cls, config: VQVAEConfig) -> int:
-        """Samples in the longest window of a codec of tones: a multiple of the hop."""
+        """Samples in the longest window: a multiple of the hop."""
         return config.hop * -(-cls._FINE_WINDOW // config.hop)
 
     def forward(self, audio: Tensor) -> Tensor:
         positions = audio.shape[-1] // self.hop
-        parts = []
-        if self.fine is not None:
-            spectrum = self.fine(audio)[:, :, :positions].clamp(min=1e-5).log10() + 2
-            parts.append(spectrum.transpose(1, 2).flatten(2))
+        spectrum = self.fine(audio)[:, :, :positions].clamp(min=1e-5).log10() + 2
+        parts = [spectrum.transpose(1, 2).flatten(2)]
         if audio.shape[1] == 2:
             audio = torch.cat([audio, swap_mid_side(audio)[:, 1:]], dim=1)
         for (_, hop, _), log_mel in zip(self.SCALES, self.log_mels, strict=True):
@@ -139,42 +128,6 @@ class Features(nn.Module):
             grouped = spectrum[:, :, : positions * frames].unflatten(2, (positions, frames))
             parts.append(grouped.transpose(1, 2).flatten(2))
         return torch.cat(parts, dim=-1)
-
-
-class InverseFFTHead(nn.Module):
-    """Hidden vectors ``[B, S, H]`` to audio ``[B, C, S·hop]``: magnitudes and phases, inverse FFT, overlap-add.
-
-    With hop h and frame length n = 4h, frame f covers the n samples around its own h, so that S·r frames make S·r·h samples:
-
-        frame 0   [....|====|....]            ==== its own h samples
-        frame 1        [....|====|....]       .... (n - h) / 2 samples shared with its neighbours
-    """
-
-    def __init__(self, config: VQVAEConfig) -> None:
-        super().__init__()
-        self.channels, self.frame_hop = config.channels, config.frame_hop
-        self.window = 4 * config.frame_hop
-        self.bins = self.window // 2 + 1
-        self.frames_per_position = config.hop // config.frame_hop
-        self.norm = nn.LayerNorm(config.hidden_size)
-        self.project = nn.Linear(config.hidden_size, self.channels * self.frames_per_position * 2 * self.bins)
-        self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
-        frequencies = torch.arange(self.bins) * (config.sample_rate / self.window)
-        self.register_buffer("band", (frequencies <= config.bandwidth).float(), persistent=False)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        b, s, _ = hidden.shape
-        spectrum = self.project(self.norm(hidden)).view(b, s, self.channels, self.frames_per_position, 2, self.bins)
-        if self.channels == 2:
-            spectrum = swap_mid_side(spectrum.transpose(2, -2)).transpose(2, -2)
-        log_magnitude, phase = spectrum.transpose(1, 2).flatten(2, 3).unbind(-2)  # [B, C, F, bins]
-        magnitude = log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp() * self.get_buffer("band")
-        taper = self.get_buffer("taper")
-        frames = torch.fft.irfft(torch.polar(magnitude, phase), n=self.window) * taper
-        envelope = overlap_add(taper.square().expand(frames.shape[2], -1), self.frame_hop)
-        summed = overlap_add(frames, self.frame_hop) / envelope.clamp(min=1e-6)
-        margin = (self.window - self.frame_hop) // 2
-        return summed[..., margin : summed.shape[-1] - margin]
 
 
 class ConvVQVAE(nn.Module):
@@ -200,28 +153,29 @@ class ConvVQVAE(nn.Module):
             nn.Linear(config.hidden_size, config.latent_size),
         )
         self.quantizer = ResidualQuantizer(config.vector_size, config.num_quantizers, config.codebook_size)
+        sizes = (config.hidden_size, config.channels, config.hop, config.sample_rate, config.bandwidth)
         self.decoder = nn.Sequential(
-            nn.Linear(config.vector_size, config.hidden_size), blocks(config.decoder_blocks), _head(config)
+            nn.Linear(config.vector_size, config.hidden_size),
+            blocks(config.decoder_blocks),
+            TonesAndNoise(ToneHead(*sizes, sketch_size=config.sketch_size), NoiseHead(*sizes)),
         )
         self.sketch = None
-        if config.sketch_size and self.tonal_head is not None:
-            self.sketch = nn.Linear(self.tonal_head.tones.description_size, config.sketch_size)
+        if config.sketch_size:
+            self.sketch = nn.Linear(self.head.tones.description_size, config.sketch_size)
         self.subsonic = SubsonicFilter(config.sample_rate)
 
     @property
-    def tonal_head(self) -> TonesAndNoise | None:
-        """The decoder's last layer; None with the voice ``frames``, whose head has no tones."""
+    def head(self) -> TonesAndNoise:
+        """The decoder's last layer."""
         head = self.decoder[2]
-        return head if isinstance(head, TonesAndNoise) else None
+        assert isinstance(head, TonesAndNoise)
+        return head
 
     @property
     def context(self) -> int:
         """Positions to either side that a position's codes or audio depend on; chunks overlap by this much."""
         reach = self.config.kernel_size // 2  # of a block
         in_encoder, in_decoder = self.config.encoder_blocks * reach, self.config.decoder_blocks * reach
-        if self.tonal_head is None:
-            log_mel_window, _, _ = Features.SCALES[0]
-            return max(in_encoder, in_decoder) + math.ceil(log_mel_window / self.hop) + 1
         window = math.ceil(Features.longest_window(self.config) / (2 * self.hop)) + 1
         return max(in_encoder + window, in_decoder + self._before)
 
@@ -233,10 +187,9 @@ class ConvVQVAE(nn.Module):
         """The latents, and the tones of the audio, of which the sketch is made; None without a sketch."""
         audio = F.pad(audio, (0, -audio.shape[-1] % self.hop))
         latents = self.encoder(self.features(audio))
-        head = self.tonal_head
-        if self.sketch is None or head is None:
+        if self.sketch is None:
             return latents, None
-        targets = head.tones.targets(audio)
+        targets = self.head.tones.targets(audio)
         return torch.cat([latents, self.sketch(described(targets))], dim=-1), targets
 
     @torch.no_grad()
@@ -245,8 +198,8 @@ class ConvVQVAE(nn.Module):
 
         Nothing changes if there is no sketch or the recordings are silent.
         """
-        head = self.tonal_head
-        if self.sketch is None or head is None or head.tones.read is None:
+        head = self.head
+        if self.sketch is None or head.tones.read is None:
             return
         was_training = self.training
         self.eval()
@@ -297,27 +250,22 @@ class ConvVQVAE(nn.Module):
         held_at = start - self._before - 1 - first
         audio, phases, _ = self._synthesise(self.quantizer.decode(codes, levels), first, held, held_at)
         next_at = stop - self._before - 1 - first
-        held = phases[:, next_at] if phases is not None and next_at >= 0 else None
+        held = phases[:, next_at] if next_at >= 0 else None
         return audio[..., (start - first) * self.hop : (stop - first) * self.hop], held
 
-    def decode_with_predicted(self, codes: Tensor) -> tuple[Tensor, Predicted | None]:
-        """As :meth:`decode`, and what the decoder predicted, which its loss needs; None with the voice ``frames``."""
+    def decode_with_predicted(self, codes: Tensor) -> tuple[Tensor, Predicted]:
+        """As :meth:`decode`, and what the decoder predicted, which its loss needs."""
         audio, _, predicted = self._synthesise(self.quantizer.decode(codes))
         return audio, predicted
 
     @property
     def _before(self) -> int:
         """How many positions before a part its phases matter: frames, filter and limiter reach back that far."""
-        head = self.tonal_head
-        if head is None:
-            return 0
-        filtered = math.ceil(self.subsonic.reach / self.hop)
-        limited = math.ceil(peaks.REACH / self.hop) if self.config.voice == "lobes" else 0
-        return head.reach + filtered + limited
+        return self.head.reach + math.ceil(self.subsonic.reach / self.hop) + math.ceil(peaks.REACH / self.hop)
 
     def _synthesise(
         self, quantized: Tensor, first: int = 0, held: Tensor | None = None, held_at: int = -1
-    ) -> tuple[Tensor, Tensor | None, Predicted | None]:
+    ) -> tuple[Tensor, Tensor, Predicted]:
         """The sound of quantised vectors ``[B, S, vector_size]``, whose first is at the position ``first`` of the whole.
 
         Args:
@@ -325,24 +273,17 @@ class ConvVQVAE(nn.Module):
                 phases.
 
         Returns:
-            Audio ``[B, C, S·hop]``, the phases of every position ``[B, S, bins]``, and what the head predicted; None for both
-            with the voice ``frames``.
+            Audio ``[B, C, S·hop]``, the phases of every position ``[B, S, bins]``, and what the head predicted.
         """
-        head = self.tonal_head
-        if head is None:
-            return self._below_full_scale(self.decoder(quantized)), None, None
         positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
         is_training = self.decoder.training
         if is_training:  # no two windows share their random phases
             drawn = torch.randint(1 << 30, (ranks.world_size() * len(quantized), 1), device=quantized.device)
             positions = positions + ranks.own_part(drawn)
         sketch = quantized[..., self.config.latent_size :]
-        audio, phases, predicted = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
+        audio, phases, predicted = self.head(self.decoder[:2](quantized), positions, held, held_at, sketch)
         # The filter would take a twentieth of a training step, and no loss measures what it removes.
-        return self._below_full_scale(audio if is_training else self.subsonic(audio)), phases, predicted
-
-    def _below_full_scale(self, audio: Tensor) -> Tensor:
-        return peaks.held_down(audio) if self.config.voice == "lobes" else peaks.bent(audio)
+        return peaks.held_down(audio if is_training else self.subsonic(audio)), phases, predicted
 
     def forward(self, audio: Tensor, quantize: bool = True) -> VQVAEOutput:
         """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar).
@@ -351,8 +292,8 @@ class ConvVQVAE(nn.Module):
         """
         return self.forward_with_predicted(audio, quantize)[0]
 
-    def forward_with_predicted(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Predicted | None]:
-        """As :meth:`forward`, and what the decoder predicted, which its loss needs; None with the voice ``frames``."""
+    def forward_with_predicted(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Predicted]:
+        """As :meth:`forward`, and what the decoder predicted, which its loss needs."""
         latents, targets = self._analyse(audio)
         if quantize:
             quantized, codes, commitment = self.quantizer(latents)
@@ -360,17 +301,7 @@ class ConvVQVAE(nn.Module):
             quantized, commitment = latents, latents.new_zeros(1)
             codes = torch.zeros(*latents.shape[:2], self.num_quantizers, dtype=torch.int64, device=latents.device)
         made, _, predicted = self._synthesise(quantized)
-        predicted = predicted._replace(targets=targets) if predicted is not None else None
-        return VQVAEOutput(made[..., : audio.shape[-1]], codes, commitment.sum()), predicted
-
-
-def _head(config: VQVAEConfig) -> nn.Module:
-    if config.voice == "frames":
-        return InverseFFTHead(config)
-    sizes = (config.hidden_size, config.channels, config.hop, config.sample_rate, config.bandwidth)
-    blends = config.voice in ("partials", "lobes")
-    tones = ToneHead(*sizes, blends=blends, has_lobes=config.voice == "lobes", sketch_size=config.sketch_size)
-    return TonesAndNoise(tones, NoiseHead(*sizes, blends=blends))
+        return VQVAEOutput(made[..., : audio.shape[-1]], codes, commitment.sum()), predicted._replace(targets=targets)
 
 
 def swap_mid_side(audio: Tensor) -> Tensor:

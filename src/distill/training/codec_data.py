@@ -83,8 +83,8 @@ def start_decoder(
 
     if base is not None:
         start_from_base(codec, base)
-    elif codec.tonal_head is not None:
-        codec.tonal_head.start(some(4))
+    else:
+        codec.head.start(some(4))
     codec.start_sketch(some(_SKETCHED))
 
 

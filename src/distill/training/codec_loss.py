@@ -1,7 +1,7 @@
-"""The codec's training loss: a mel distance of the audio, and for a codec of tones the distance of its predictions.
+"""The codec's training loss: a mel distance of the audio, and the distance of what the decoder predicts.
 
 The multi-scale mel distance is sensitive to timing and loudness but blind to pitch: its longest window is 43 ms. So the
-magnitudes and phase advances that a codec of tones predicts are compared with the recording's, bin by bin
+magnitudes and phase advances that the decoder predicts are compared with the recording's, bin by bin
 (``models/tones.py``). That teaches the place of partials far better than spectra of the synthesised audio, whose phases are
 random: comparing those too, in windows of 85 and 171 ms, added nothing (docs/codec.md). Predicted noise is compared likewise
 (``models/noise.py``)."""
@@ -32,16 +32,16 @@ class CodecLoss(nn.Module):
         self.mel = MultiScaleMel(sample_rate)
 
     def forward(
-        self, codec: ConvVQVAE, estimate: Tensor, predicted: Predicted | None, audio: Tensor, draw: np.random.Generator
+        self, codec: ConvVQVAE, estimate: Tensor, predicted: Predicted, audio: Tensor, draw: np.random.Generator
     ) -> dict[str, Tensor]:
-        """``reconstruction`` and, for a codec of tones, ``bins``, ``phases`` and ``noise``: scalars.
+        """``reconstruction``, ``bins``, ``phases`` and ``noise``: scalars.
 
         In stereo, each step compares either left and right or mid and side, at random: with only one of them the stereo image
         wanders.
 
         Args:
             estimate, audio: the reconstruction and the recording, ``[B, C, N]`` each.
-            predicted: what the decoder predicted of it; None with the voice ``frames``.
+            predicted: what the decoder predicted of it.
             draw: decides the scales and which channels to compare (:func:`draws_of_step`).
         """
         scales = draw.choice(len(WINDOWS), self.scales_per_step, replace=False).tolist()
@@ -49,9 +49,8 @@ class CodecLoss(nn.Module):
         if audio.shape[1] == 2 and draw.random() < 0.5:
             estimate, target = swap_mid_side(estimate), swap_mid_side(audio)
         parts = {"reconstruction": self.mel(estimate, target, scales)}
-        head = codec.tonal_head
-        if head is not None and predicted is not None:
-            magnitudes, phases = head.tones.losses(predicted.tones, predicted.targets or head.tones.targets(audio))
-            parts["bins"], parts["phases"] = BIN_WEIGHT * magnitudes, PHASE_WEIGHT * phases
-            parts["noise"] = head.noise.losses(predicted.noise, audio)
+        head = codec.head
+        magnitudes, phases = head.tones.losses(predicted.tones, predicted.targets or head.tones.targets(audio))
+        parts["bins"], parts["phases"] = BIN_WEIGHT * magnitudes, PHASE_WEIGHT * phases
+        parts["noise"] = head.noise.losses(predicted.noise, audio)
         return parts

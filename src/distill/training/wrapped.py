@@ -65,10 +65,10 @@ class WrappedCodec(Wrapped[ConvVQVAE], Protocol):
     def encode(self, audio: Tensor) -> Tensor:
         """``[B, C, N] → [B, S, Q]``."""
 
-    def forward_with_predicted(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Predicted | None]:
+    def forward_with_predicted(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Predicted]:
         """As a call, and what the decoder predicted."""
 
-    def decode_with_predicted(self, codes: Tensor) -> tuple[Tensor, Predicted | None]:
+    def decode_with_predicted(self, codes: Tensor) -> tuple[Tensor, Predicted]:
         """``[B, S, Q] → [B, C, S·hop]``, and what the decoder predicted."""
 
 
