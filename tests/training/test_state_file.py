@@ -83,8 +83,7 @@ def test_only_devices_that_compute_are_asked_for_random_numbers(monkeypatch: pyt
     restore_random_state(kept, [cpu])
     assert asked == [second]
     restore_random_state(kept, [cpu, second])
-    restore_random_state({"cpu": kept["cpu"], "cuda": kept["cuda:1"]}, [second])
-    assert asked == [second] * 3
+    assert asked == [second] * 2
 
 
 def test_who_asks_for_the_cpu_asks_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +93,18 @@ def test_who_asks_for_the_cpu_asks_no_other_device(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("torch.cuda.is_available", touched)
     monkeypatch.setattr("torch.backends.mps.is_available", touched)
     assert choose_device("cpu") == torch.device("cpu")
+
+
+def test_a_state_of_another_format_is_refused_in_words(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a state of an earlier day that is called damaged, or read as what it is not."""
+    state = load_state(path, "test")
+    monkeypatch.setattr("distill.training.state_file._FORMAT", 1)
+    save_state(path, "test", state)
+    monkeypatch.undo()
+    for read in (load_state, read_values):
+        with pytest.raises(StateFileError, match="'test' in format 1, and 'test' in format 2") as refused:
+            read(path, "test")
+        assert "train that stage again from its beginning" in refused.value.fix
 
 
 def test_damage_is_refused(path: Path) -> None:

@@ -120,9 +120,7 @@ class Stopped:
         """
         if plan.minutes != self.state.value("plan", dict).get("minutes"):
             return budget.leaves_time_to_close(plan, self.state.minutes_spent)
-        saved = self.state.value("about", dict).get("closing")
-        if saved is None:  # an earlier version saved it
-            return budget.leaves_time_to_close(plan)[0], plan
+        saved = self.state.value("about.closing", dict)
         return Closing(saved["hears"], saved["measures"], saved["evens"]), plan
 
     @property

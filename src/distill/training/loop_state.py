@@ -276,7 +276,7 @@ class State(Generic[W_co]):
             for name, optimizer in self.optimizers.items():
                 restore_optimizer(optimizer, parts.get(name, {}))
             self.best_weights = parts["best"] if self._goes_back else {}
-            kept = values.get("epochs_kept", [])  # earlier versions kept none
+            kept = values["epochs_kept"]
             self.epoch_weights = {int(epoch): parts.get(_epoch_part(epoch), self.best_weights) for epoch in kept}
             self.schedule.resume(**values["schedule"])
             self.epoch = int(values["epoch"])
@@ -367,8 +367,7 @@ def restore_random_state(tensors: Part, devices: Iterable[torch.device]) -> None
     """Restores what :func:`random_state` gave on the CPU and on each of ``devices``; other devices are not touched."""
     torch.set_rng_state(tensors["cpu"])
     for device in devices:
-        # An earlier version knew one GPU, as "cuda".
-        kept = tensors.get(str(device), tensors.get(device.type))
+        kept = tensors.get(str(device))
         if kept is not None and device.type == "cuda":
             torch.cuda.set_rng_state(kept, device)
         elif kept is not None and device.type == "mps":

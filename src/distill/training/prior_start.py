@@ -105,7 +105,7 @@ class PriorInputs:
         Raises:
             StateFileError: if the saved training says its order in another way.
         """
-        if resumed is None or _ORDER not in resumed.values:  # of an earlier version: the names must be as they were
+        if resumed is None:
             return self
         train, held_out = (map(str, resumed.value(f"{_ORDER}.{part}", list)) for part in ("train", "held_out"))
         return dataclasses.replace(self, split=self.split.in_order(train, held_out))
@@ -169,8 +169,7 @@ def begin(
     digests, order = inputs.digests, {_ORDER: inputs.order}
     belongs_to = {**digests, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
     if file.resumed is not None:
-        known: dict[str, Any] = dict(digests if is_older(file.resumed) else belongs_to)
-        take_up(state, file.resumed, plan, known | order if _ORDER in file.resumed.values else known)
+        take_up(state, file.resumed, plan, belongs_to | order)
         if not are_kept:
             callback(
                 Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training.")
@@ -207,19 +206,12 @@ def encoded(
     kept = kept_codes(file, inputs.config, (len(split.train), len(split.held_out)), inputs.digests, callback)
     if resumed is not None:
         plan = dataclasses.replace(plan, views=resumed.value("plan.views", int))
-        # What an earlier version began goes on with as many of today's views.
-        plan = dataclasses.replace(plan, fresh_share=0.0) if is_older(resumed) else plan
     epoch = None if resumed is None else resumed.value("epoch", int)
     data = PriorData.of(
         inputs.model, inputs.corpus, split, inputs.config, plan, device, callback, epoch=epoch, kept=kept
     )
     plan = dataclasses.replace(plan, views=data.views.number if resumed is None else plan.views)
     return data, plan, kept is not None
-
-
-def is_older(resumed: SavedState) -> bool:
-    """Whether an earlier version began it, which had other views and added none while training."""
-    return "fresh_share" not in resumed.value("plan", dict)
 
 
 def new_prior(

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from distill.errors import StateFileError
 from distill.files.atomic import written_aside
-from distill.training.budget import charged_seconds
-from distill.training.older import parts_of_format_1, values_of_format_1
 from distill.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -82,9 +80,8 @@ class SavedState:
 
     @property
     def charged_s(self) -> float:
-        """Seconds of its minutes that went into encoding the recordings; earlier versions saved how long that took."""
-        took_s = float(self.values.get("extraction_s", 0.0))
-        return charged_seconds(took_s, self.value("plan", dict).get("minutes"))
+        """Seconds of its minutes that went into encoding the recordings; 0 for a codec, which learns from them as they are."""
+        return float(self.values.get("extraction_s", 0.0))
 
     @property
     def minutes_spent(self) -> float:
@@ -139,10 +136,7 @@ def load_state(path: Path, kind: str) -> SavedState:
         raise _unusable(path, "its tensors cannot be read") from error
     if _digest(tensors, about["values"]) != about["digest"]:
         raise _unusable(path, "its content does not match its checksum")
-    parts = _in_parts(tensors)
-    if about["format"] == 1:
-        return SavedState(parts_of_format_1(parts), _values_of_today(path, about))
-    return SavedState(parts, about["values"])
+    return SavedState(_in_parts(tensors), about["values"])
 
 
 def read_values(path: Path, kind: str) -> Mapping[str, Any]:
@@ -151,7 +145,8 @@ def read_values(path: Path, kind: str) -> Mapping[str, Any]:
     Raises:
         StateFileError: as :func:`load_state`, but for damage to the tensors.
     """
-    return _values_of_today(path, _about(path, kind))
+    values: dict[str, Any] = _about(path, kind)["values"]
+    return values
 
 
 def _whole(parts: Mapping[str, Part]) -> "dict[str, Tensor]":
@@ -180,20 +175,11 @@ def _about(path: Path, kind: str) -> dict[str, Any]:
         complete = isinstance(about["digest"], str) and isinstance(about["values"], dict)
     except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise _unusable(path, "it is missing, damaged or something else") from error
-    if known not in ((_FORMAT, kind), (1, kind)) or not complete:
+    if known != (_FORMAT, kind) or not complete:
         raise _unusable(
             path, f"it holds '{known[1]}' in format {known[0]}, and '{kind}' in format {_FORMAT} was needed"
         )
     return about
-
-
-def _values_of_today(path: Path, about: Mapping[str, Any]) -> Mapping[str, Any]:
-    if about["format"] == _FORMAT:
-        return dict(about["values"])
-    try:
-        return values_of_format_1(about["values"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _unusable(path, "an earlier version saved it, and something is missing in it") from error
 
 
 def _digest(tensors: "Mapping[str, Tensor]", values: Mapping[str, Any]) -> str:
