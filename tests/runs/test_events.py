@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distill.models.health import LevelHealth
-from distill.runs.events import EventLog, events_file, read_events, read_run, take_along
-from distill.training.metrics import Notice, PriorEpochMetrics, PriorStepMetrics, TrainingEvent, VQEpochMetrics
+from distill.runs.events import EventLog, events_file, read_events, read_run
+from distill.training.metrics import Notice, PriorEpochMetrics, PriorStepMetrics, VQEpochMetrics
 
 EVENTS = (
     VQEpochMetrics(1, 2, 1.5, 1.6, 1.6, (LevelHealth(0, 0.5, 12.0, 8),), "", 3.0, 1e-3),
@@ -90,20 +90,3 @@ def test_a_stage_that_goes_on_cuts_no_other(tmp_path: Path) -> None:
     with EventLog(events_file(tmp_path, "prior"), keep=0) as log:
         log(EVENTS[2])
     assert list(read_run(tmp_path)) == [EVENTS[0], EVENTS[2]]
-
-
-def test_a_run_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> None:
-    """All its stages reported to one file; what a stage that goes on reported before comes along, and nothing twice."""
-    old = tmp_path / "events.jsonl"
-    events: list[TrainingEvent] = [Notice("of the codec"), EVENTS[0], EVENTS[1], Notice("of the prior")]
-    with EventLog(old) as log:
-        for event in events:
-            log(event)
-        saved = log.position
-        log(EVENTS[2])
-    before = old.read_bytes()
-    assert list(read_run(tmp_path)) == [*events, EVENTS[2]]
-    take_along(tmp_path, "prior", saved)
-    assert list(read_events(events_file(tmp_path, "prior"))) == events[2:]
-    assert list(read_run(tmp_path)) == events
-    assert old.read_bytes() == before

@@ -22,7 +22,7 @@ from distill.runs.copies import is_same
 from distill.runs.events import EventLog, events_file
 from distill.runs.renamed import model_of
 from distill.runs.resume import stopped_codec
-from distill.runs.status import MOST_POINTS, RunStatus, look
+from distill.runs.status import MOST_POINTS, RunStatus, is_run, look
 from distill.training.metrics import (
     ExtractionProgress,
     Notice,
@@ -263,22 +263,12 @@ def test_a_log_that_is_cut_and_grows_again(tmp_path: Path) -> None:
         assert what_is_told(followed) == what_is_told(look(tmp_path))
 
 
-def test_a_run_of_the_first_version(tmp_path: Path) -> None:
-    with EventLog(tmp_path / "events.jsonl") as log:
-        log(step(1))
-        log(Notice("of the codec", is_warning=True))
-    run = look(tmp_path)
-    with EventLog(tmp_path / "events.jsonl") as log:
-        log(prior_step(1))
-        log(Notice("of the prior", is_warning=True))
-    run = look(tmp_path, run)
-    assert [(stage.name, stage.step, stage.warning) for stage in run.stages] == [
-        ("codec", 1, "of the codec"),
-        ("prior", 1, "of the prior"),
-    ]
-    assert what_is_told(run) == what_is_told(look(tmp_path))
-    report(tmp_path, "prior", prior_step(7))
-    assert [stage.step for stage in look(tmp_path, run).stages] == [1, 7]
+def test_a_log_of_all_stages_is_no_run(tmp_path: Path) -> None:
+    """Guards against a run of an earlier day that is listed, and of which nothing can be told."""
+    (tmp_path / "events.jsonl").touch()
+    assert not is_run(tmp_path)
+    report(tmp_path, "codec", step(1))
+    assert is_run(tmp_path)
 
 
 def test_a_long_log_is_looked_at_at_once(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from distill.files.atomic import output_error
 from distill.files.names import new_run_folder, run_folders
 from distill.files.regular import is_there
 from distill.models.header import SECOND_RUN, Header, read_header
-from distill.runs.events import OLD_LOG, events_file, state_file
+from distill.runs.events import events_file, state_file
 from distill.runs.saved import BRANCHED_FROM, STATE_KINDS, RefinementRun, Stopped
 from distill.training.state_file import KEPT_SUFFIX, read_values
 
@@ -64,8 +64,7 @@ def on_its_own(stopped: S, model: Path, stage: str) -> S:
     if not is_copied:
         return stopped
     own = new_run_folder(model.stem)
-    events = events_file(folder, stage)
-    for path in (events if events.exists() else folder / OLD_LOG, folder / f"{stage}{KEPT_SUFFIX}"):
+    for path in (events_file(folder, stage), folder / f"{stage}{KEPT_SUFFIX}"):
         try:
             if path.exists():
                 shutil.copyfile(path, own / path.name)

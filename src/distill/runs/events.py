@@ -2,22 +2,21 @@
 
     runs/NAME-DATE/     codec.jsonl   refinement.jsonl   prior.jsonl
 
-Each stage has a file of its own, so that going on with one never cuts what another reported. Runs of the first version have
-a single ``events.jsonl``; it is read as it is, and a stage that goes on takes its part of it along.
+Each stage has a file of its own, so that going on with one never cuts what another reported.
 """
 
 import dataclasses
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from distill.errors import OutputError
-from distill.files.atomic import make_folder, output_error, written_aside
+from distill.files.atomic import make_folder, output_error
 from distill.models.health import LevelHealth
 from distill.training.metrics import (
     ExtractionProgress,
@@ -38,8 +37,6 @@ from distill.training.metrics import (
 
 STAGES = ("codec", "refinement", "prior")
 """In the order in which they are trained."""
-OLD_LOG = "events.jsonl"
-"""Where runs of the first version reported all their stages."""
 _BEGINNINGS = {"VQ": "codec", "Refinement": "refinement", "Prior": "prior", "Extraction": "prior"}
 _EVENT = b'{"event": "'
 STEP = tuple(b'%s%sStepMetrics"' % (_EVENT, name) for name in (b"VQ", b"Refinement", b"Prior"))
@@ -140,7 +137,9 @@ def read_events(path: Path) -> Iterator[TrainingEvent]:
     A last line cut short by a crash is left out, and so is what a newer version reports and this one does not know.
     """
     with path.open("rb") as lines:
-        yield from _known(lines)
+        for line in lines:
+            if line.endswith(b"\n") and (event := parse_event(line)) is not None:
+                yield event
 
 
 def read_on(log: Path, mark: Mark, most: int = -1) -> tuple[Mark, bool, list[bytes]]:
@@ -173,13 +172,10 @@ def read_on(log: Path, mark: Mark, most: int = -1) -> tuple[Mark, bool, list[byt
 
 def read_run(run_folder: Path) -> Iterator[TrainingEvent]:
     """The events of all stages of a run, one stage after the other."""
-    old = _old_lines(run_folder / OLD_LOG)
     for stage in STAGES:
         path = events_file(run_folder, stage)
         if path.exists():
             yield from read_events(path)
-        else:
-            yield from _known(line for where, line in old if where == stage)
 
 
 def parse_event(line: bytes) -> TrainingEvent | None:
@@ -205,37 +201,3 @@ def parse_event(line: bytes) -> TrainingEvent | None:
 def stage_of_event(name: str) -> str | None:
     """The stage that reports events of that name; None for those that every stage reports, as notices."""
     return next((stage for beginning, stage in _BEGINNINGS.items() if name.startswith(beginning)), None)
-
-
-def stage_of(line: bytes, before: str) -> str:
-    """Which stage of a run of the first version a line belongs to; a notice, to the stage of the line before it."""
-    start = len(_EVENT)
-    name = line[start : start + 20].decode(errors="replace") if line.startswith(_EVENT) else ""
-    return stage_of_event(name) or before
-
-
-def take_along(run_folder: Path, stage: str, keep: int) -> None:
-    """Gives a stage of a run of the first version a file of its own, with what it reported in the first ``keep`` bytes.
-
-    Raises:
-        OutputError: if the file system refuses.
-    """
-    lines = [line for where, line in _old_lines(run_folder / OLD_LOG, keep) if where == stage]
-    with written_aside(events_file(run_folder, stage)) as aside:
-        aside.write_bytes(b"".join(lines))
-
-
-def _old_lines(path: Path, keep: int | None = None) -> list[tuple[str, bytes]]:
-    found: list[tuple[str, bytes]] = []
-    stage = STAGES[0]
-    for line in path.read_bytes()[:keep].splitlines(keepends=True) if path.exists() else ():
-        stage = stage_of(line, stage)
-        if line.endswith(b"\n"):
-            found.append((stage, line))
-    return found
-
-
-def _known(lines: Iterable[bytes]) -> Iterator[TrainingEvent]:
-    for line in lines:
-        if line.endswith(b"\n") and (event := parse_event(line)) is not None:
-            yield event

@@ -21,7 +21,7 @@ from distill.files.process import this_process
 from distill.files.regular import absolute
 from distill.library import Library, RunRecord
 from distill.library.records import ENDED_AT_ONCE
-from distill.runs.events import OLD_LOG, EventLog, read_events, stage_of_event, take_along
+from distill.runs.events import EventLog, read_events, stage_of_event
 from distill.runs.status import records_of
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
@@ -104,9 +104,6 @@ def recorded_run(
     run = RunRecord(kind, model, recordings, log_file, started, dict(settings), process=this_process())
     had_model = kind != "codec"
     with sole_writer(events.parent), ExitStack() as stack:
-        if keep is not None and not events.exists() and (events.parent / OLD_LOG).exists():
-            take_along(events.parent, kind, keep)
-            keep = events.stat().st_size
         recorded = Recorded(stack.enter_context(EventLog(events, keep)), callback)
         library.save(run, had_model)
         if keep is not None:

@@ -10,7 +10,7 @@ log is read from its beginning. Needs no PyTorch.
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,14 +24,12 @@ from distill.models.header import read_header
 from distill.runs.anew import begin_again
 from distill.runs.events import (
     EXTRACTION,
-    OLD_LOG,
     STAGES,
     STEP,
     Mark,
     events_file,
     parse_event,
     read_on,
-    stage_of,
     state_file,
 )
 from distill.runs.renamed import found_model
@@ -216,17 +214,12 @@ def look(run_folder: Path, before: RunStatus | None = None) -> RunStatus:
     stages = {} if before is None else {stage.name: stage for stage in before.stages}
     marks = {} if before is None else before.marks
     read: dict[str, Mark] = {}
-    own = {stage: events_file(run_folder, stage) for stage in STAGES}
-    logs = [path for path in (run_folder / OLD_LOG, *own.values()) if path.exists()]
-    for path in logs:
+    logs = {stage: path for stage in STAGES if (path := events_file(run_folder, stage)).exists()}
+    for stage, path in logs.items():
         mark, is_new, lines = read_on(path, marks.get(path.name, Mark()))
         read[path.name] = mark
-        if path.name == OLD_LOG:
-            told = {stage: found for stage, found in _by_stage(lines, stages).items() if not own[stage].exists()}
-        else:
-            told = {path.stem: lines}
-        for name, found in told.items():
-            stages[name] = _followed(stages.get(name, StageStatus(name)) if not is_new else StageStatus(name), found)
+        known = None if is_new else stages.get(stage)
+        stages[stage] = _followed(known or StageStatus(stage), lines)
     records = records_of(run_folder)
     for record in records:  # a stage that was asked to stop tells of its end in the same words
         if record.kind in stages and record.outcome in ("stopped", "interrupted", "failed"):
@@ -251,7 +244,7 @@ def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
 
 def is_run(folder: Path) -> bool:
     """Whether a training has recorded anything in a folder: its events, its state, or that it began."""
-    files = (folder / OLD_LOG, *(path(folder, stage) for stage in STAGES for path in (events_file, state_file)))
+    files = [path(folder, stage) for stage in STAGES for path in (events_file, state_file)]
     return any(file.exists() for file in files) or any(any(folder.glob(f"{stage}-*.json")) for stage in STAGES)
 
 
@@ -262,15 +255,6 @@ def changed(run_folder: Path) -> datetime:
 
 def _verb(kind: str) -> str:
     return "train-prior" if kind == "prior" else "train"
-
-
-def _by_stage(lines: Iterable[bytes], known: Iterable[str]) -> dict[str, list[bytes]]:
-    stage = max(known, key=STAGES.index, default=STAGES[0])
-    found: dict[str, list[bytes]] = {}
-    for line in lines:
-        stage = stage_of(line, stage)
-        found.setdefault(stage, []).append(line)
-    return found
 
 
 def _followed(stage: StageStatus, lines: list[bytes]) -> StageStatus:
