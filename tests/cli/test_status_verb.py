@@ -1,7 +1,6 @@
 """``distill status``: where trainings stand, told to people and to programs."""
 
 import dataclasses
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,28 +108,6 @@ def test_a_run_that_failed_before_anything_was_saved(distill: Distill, run_of: A
         assert again in answer.err
     distill("train", "--resume", model).refused(words, again)
     distill("train", "--resume", folder).refused(words, again)
-
-
-@pytest.mark.parametrize("is_rebuilt", [False, True])
-def test_an_interruption_that_an_earlier_version_noted(
-    distill: Distill, run_of: Any, tiny: Path, is_rebuilt: bool
-) -> None:
-    """Guards against Python's own name for Ctrl-C as a reason, in run folders and databases from before."""
-    folder = run_of("mid-1", tiny, outcome="interrupted", message="…")
-    (record,) = folder.glob("codec-*.json")
-    record.write_text(record.read_text(encoding="utf-8").replace('"\\u2026"', '"KeyboardInterrupt"'), encoding="utf-8")
-    assert "KeyboardInterrupt" in record.read_text(encoding="utf-8")
-    if not is_rebuilt:
-        entry = Library(pytest.fail).note_model(tiny)
-        with sqlite3.connect(home() / "library.db") as database:
-            database.execute("UPDATE runs SET message = 'KeyboardInterrupt', origin = ?", (entry.origin,))
-            assert database.execute("SELECT message FROM runs").fetchall() == [("KeyboardInterrupt",)]
-    told = distill("status", folder)
-    assert "Ended at once, as Ctrl-C asked." in told.err
-    answers = [told, distill("status", folder, "--json"), distill("models", "info", tiny)]
-    if not is_rebuilt:
-        assert "Ended at once, as Ctrl-C asked." in answers[-1].err
-    assert not [answer for answer in answers if "KeyboardInterrupt" in answer.out + answer.err]
 
 
 def test_a_renamed_model_is_told_by_its_new_name(distill: Distill, run_of: Any, tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
 
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import CodesFileError
+from distill.files.tensors import encode
 from distill.models import ConvVQVAE, VQVAEConfig
 
 MINE, OTHER = "a" * 64, "b" * 64
@@ -65,12 +65,13 @@ def test_every_flipped_bit_of_the_codes_is_noticed(tmp_path: Path, codec: ConvVQ
             load_codes(path, MINE, codec)
 
 
-def test_a_file_of_the_first_version_has_no_digest(tmp_path: Path, codec: ConvVQVAE) -> None:
-    """Guards against codes of yesterday that cannot be decoded today."""
+def test_a_file_without_a_digest_is_refused(tmp_path: Path, codec: ConvVQVAE) -> None:
+    """Guards against codes whose bytes nothing vouches for."""
     header = f'{{"format":"distill-codes","major":1,"codec":"{MINE}","samples":3072,"sample_rate":48000}}'
     tensors = {"codes": grid().to(torch.int16).contiguous()}
-    (tmp_path / "a.codes").write_bytes(safetensors.torch.save(tensors, {"distill": header}))
-    assert torch.equal(load_codes(tmp_path / "a.codes", MINE, codec).codes, grid())
+    (tmp_path / "a.codes").write_bytes(encode(tensors, "distill", lambda digest: header))
+    with pytest.raises(CodesFileError, match=r"a\.codes"):
+        load_codes(tmp_path / "a.codes", MINE, codec)
 
 
 @pytest.mark.parametrize("content", [b"", b"codes", b"\xff" * 100, b"\x10\0\0\0\0\0\0\0" + b"[" * 16])

@@ -50,7 +50,7 @@ def model() -> Model:
 
 
 def edit_header(path: Path, *, sealed: bool = True, **changes: Any) -> None:
-    """Changes fields as somebody would who makes the checksum anew, or who wrote before there was one."""
+    """Changes fields as somebody would who makes the checksum anew, or takes it away."""
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     table = json.loads(content[8 : 8 + length])
@@ -222,7 +222,7 @@ def test_a_file_that_does_not_know_near_copies_loads(model: Model, tmp_path: Pat
         {"name": "a.wav", "start_seconds": 0, "positions": 2, "held_out": False},
         {"name": "b.wav", "start_seconds": 1.5, "positions": 1, "held_out": True},
     ]
-    edit_header(path, sealed=False, minor=0, sources=records)
+    edit_header(path, minor=0, sources=records)
     old = load_model(path)
     assert [source.take for source in old.sources] == [-1, -1]
     assert read_header(save_model(tmp_path / "again.distill", old)).minor == FORMAT_VERSION[1]
@@ -342,6 +342,10 @@ def test_the_header_has_a_checksum_too(model: Model, tmp_path: Path) -> None:
     assert path.read_bytes() != content
     for read in (load_model, read_header):
         with pytest.raises(ModelFileError, match="checksum"):
+            read(path)
+    edit_header(save_model(path, model), sealed=False)
+    for read in (load_model, read_header):
+        with pytest.raises(ModelFileError, match="header cannot be understood"):
             read(path)
 
 

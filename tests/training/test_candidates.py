@@ -49,7 +49,7 @@ def test_no_epoch_is_asked_for_whose_weights_are_gone() -> None:
             assert {*worth_hearing(val_losses[:count])} <= {*before, count - 1}
 
 
-def test_a_state_of_an_earlier_version_has_the_best_weights_alone() -> None:
+def test_where_none_are_kept_the_best_weights_are_all() -> None:
     best = {"weight": torch.ones(1)}
     (only,) = candidates({}, best, [4.0, 3.0, 3.5])
     assert (only.epoch, only.perplexity) == (2, pytest.approx(math.exp(3)))

@@ -24,8 +24,8 @@ class _Header(BaseModel):
     codec: Digest
     samples: Annotated[int, Field(ge=1, lt=1 << 48)]
     sample_rate: Annotated[int, Field(ge=1, lt=1 << 31)]
-    digest: Digest | None = None
-    """SHA-256 of the tensor bytes; the first files had none."""
+    digest: Digest
+    """SHA-256 of the tensor bytes."""
 
 
 @dataclass(frozen=True)

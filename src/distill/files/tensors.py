@@ -95,7 +95,7 @@ def read_table(file: BinaryIO, key: str) -> Table:
         said = table.pop("__metadata__")
         about = said[key]
         found = Table(about, _parsed(about), _ENTRIES.validate_python(table), size - 8 - length)
-        is_whole = said.get(_SEAL, _seal(about)) == _seal(about)  # the first files had no seal
+        is_whole = said[_SEAL] == _seal(about)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnusableError("its header cannot be understood") from error
     if not is_whole:
@@ -103,7 +103,7 @@ def read_table(file: BinaryIO, key: str) -> Table:
     return found
 
 
-def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str | None) -> "dict[str, Tensor]":
+def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str) -> "dict[str, Tensor]":
     """The tensors, if they are exactly the expected ones; ``digest`` is the SHA-256 they must have.
 
     Raises:
@@ -113,7 +113,7 @@ def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str |
 
     _check(table, expected)
     start = file.tell()
-    if digest is not None and _sha256(_pieces(file, start, table.body)) != digest:
+    if _sha256(_pieces(file, start, table.body)) != digest:
         raise UnusableError("its content does not match its checksum")
     file.seek(start)
     try:

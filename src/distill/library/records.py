@@ -119,10 +119,6 @@ class RunRecord:
     """The process that trains: ``host``, ``pid`` and ``began`` (``files/process.py``). Only in the run's folder, not in the
     database."""
 
-    def __post_init__(self) -> None:
-        if self.message == "KeyboardInterrupt":  # what earlier versions noted, and run folders still hold
-            object.__setattr__(self, "message", ENDED_AT_ONCE)
-
     @property
     def record(self) -> Path:
         """Where the run's folder keeps this record, in case the database is lost."""

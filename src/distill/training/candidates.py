@@ -55,7 +55,7 @@ def candidates(
     """What is to be heard, in the order of training, on the CPU; the epoch that is kept by its loss is always there.
 
     Args:
-        epoch_weights: by epoch, counted from 0; none in a state that an earlier version saved.
+        epoch_weights: by epoch, counted from 0.
         best_weights: of the epoch that is kept by its loss.
         val_losses: of every epoch.
     """

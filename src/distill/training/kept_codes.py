@@ -137,7 +137,7 @@ def kept_codes(
         for codes in (tensors["coded"], tensors["held_out"]):
             if not 0 <= int(codes.min()) <= int(codes.max()) < config.codebook_size:
                 raise UnusableError("it holds codes that cannot be")
-    except FileNotFoundError:  # kept by an earlier version, or not at all
+    except FileNotFoundError:  # moved away, or never written, as the disk was full
         return None
     except (OSError, ValidationError, UnusableError) as error:
         why = error if isinstance(error, UnusableError) else "it cannot be read"
