@@ -30,10 +30,10 @@ from distill.models.config import PriorConfig
 from distill.models.model_file import Model, load_model
 from distill.recordings.corpus import import_corpus
 from distill.recordings.passages import Passage
-from distill.recordings.split import split_corpus
 from distill.sizes import prior_config_for
 from distill.training.metrics import PriorStepMetrics, TrainingEvent
 from distill.training.plan import PriorPlan
+from distill.training.prior_data import split_of
 from distill.training.prior_loop import train_prior
 
 PLAN = PriorPlan(precision="auto")  # as the commands train
@@ -159,8 +159,7 @@ def compare(model_path: Path, folder: Path, minutes: Sequence[float], orders: Se
     model = load_model(model_path)
     codec = model.codec
     corpus = import_corpus(folder, channels=codec.channels)
-    trained_on = model.header.corpus
-    split = split_corpus(corpus, seed=trained_on.split_seed, rule=trained_on.split_rule)
+    split = split_of(model, corpus)
     config = prior_config_for(model, corpus, minutes[0])
 
     def coded(passages: Sequence[Passage]) -> list[list[int]]:

@@ -22,8 +22,6 @@ from distill.recordings.split import split_corpus
 from distill.recordings.typical import STEP, Typical
 
 DRAWS, FEWER = 24, 12
-FIRST_DRAW_ALONE = 4
-"""The rule of splitting that takes the first draw."""
 
 
 def main() -> None:
@@ -48,7 +46,7 @@ def compared(corpus: Corpus) -> list[tuple[float, float]]:
     ]
     seconds = [one.read(0, one.samples, corpus.channels) for one in places]
     reference, typical = Reference(seconds, VQVAEConfig().frame_rate), Typical(corpus.recordings)
-    splits = [split_corpus(corpus, seed, FIRST_DRAW_ALONE) for seed in range(DRAWS)]
+    splits = [split_corpus(corpus, seed, draws=1) for seed in range(DRAWS)]
     return [
         (
             typical.distance(split.train),

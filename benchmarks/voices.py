@@ -51,7 +51,7 @@ from distill.models.model_file import Model, load_model
 from distill.originality.dial import NAMED, Dial
 from distill.recordings.corpus import import_corpus
 from distill.recordings.passages import whole_recordings
-from distill.recordings.split import split_corpus
+from distill.training.prior_data import split_of
 
 RATE = 48_000
 DRAWS = 15
@@ -186,8 +186,8 @@ def steps_of(sounds: Sequence[np.ndarray], placed: Sequence[Sequence[Placed]]) -
 
 def compare_held_out(model: Model, folder: Path, voice: RecordingsVoice) -> None:
     """Held-out passages from their own codes, in both voices. What is held out is no part of what the grains are taken from."""
-    codec, record = model.codec, model.header.corpus
-    split = split_corpus(import_corpus(folder, channels=codec.channels), record.split_seed, record.split_rule)
+    codec = model.codec
+    split = split_of(model, import_corpus(folder, channels=codec.channels))
     distance = MultiScaleMel(RATE)
     print("| voice | kept | cents | invented | movement | line | grain | mel |\n|---|---|---|---|---|---|---|---|")
     for name in ("codec", "recordings"):

@@ -69,9 +69,12 @@ def small_model(
 
     from distill.models import Model
     from distill.models.header import CorpusRecord, new_header
+    from distill.recordings.split import SPLIT_RULE
 
     config = codec.config
-    record = CorpusRecord(fingerprint=fingerprint, file_count=file_count, seconds=seconds, split_seed=0)
+    record = CorpusRecord(
+        fingerprint=fingerprint, file_count=file_count, seconds=seconds, split_seed=0, split_rule=SPLIT_RULE
+    )
     fields = {"codec_training": {}, "prior": None if prior is None else prior.config, **header}
     counts = torch.ones(config.num_quantizers, config.codebook_size, dtype=torch.int64)
     return Model(new_header(name, config, record, **fields), codec, counts, prior, tuple(sources))

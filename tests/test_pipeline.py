@@ -152,8 +152,8 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
 
 
 def test_a_second_stage_is_kept_from_what_the_first_one_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against a run begun with an earlier rule of splitting, whose second stage later trained on what was held out."""
-    first, begun = pipeline.CodecPlan(epochs=1, seed=7, split_rule=1, device="cpu", precision="bf16"), []
+    """Guards against a second stage by another seed, which goes on later and trains on what was held out."""
+    first, begun = pipeline.CodecPlan(epochs=1, seed=7, device="cpu", precision="bf16"), []
 
     def refine(_path: Path, _corpus: object, _split: object, stage: RefinementRun, **_: Any) -> SimpleNamespace:
         begun.append(stage.plan)

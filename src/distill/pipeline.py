@@ -130,7 +130,7 @@ def train_codec_in_stages(
 
     Args:
         run_folder: the events and states of both go into it.
-        plan: of the first stage; the second has its seed, split rule, device and precision.
+        plan: of the first stage; the second has its seed, device and precision.
         second_stage: the end of the second one, in its share of the minutes; None to train in one stage.
         ends_at: by ``awake.seconds()``, when both are to be done: then the second stage has whatever the first one leaves.
     """
@@ -153,7 +153,6 @@ def train_codec_in_stages(
         second_stage.epochs,
         minutes,
         seed=plan.seed,
-        split_rule=plan.split_rule,
         device=plan.device,
         precision=plan.precision,
     )

@@ -16,6 +16,7 @@ import torch
 import small_distill
 from distill.audio.distance import MultiScaleSTFT
 from distill.codes.extract import encode_blocks
+from distill.errors import ModelFileError
 from distill.evaluation import codec_files, measure
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.evaluation.opus import has_opus, through_opus
@@ -24,9 +25,11 @@ from distill.models.header import CorpusRecord, new_header
 from distill.models.model_file import Source
 from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import whole_recordings
+from distill.recordings.split import SPLIT_RULE, split_corpus
 from distill.report import gather
 from distill.report.gather import as_grains_of_others, evaluation_report, reconstructions
 from distill.report.sound import mel_picture
+from distill.training.prior_data import split_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,6 +84,21 @@ def test_a_recording_whose_codes_the_model_keeps_is_not_encoded_again(
     sources[2] = dataclasses.replace(sources[2], start_seconds=1.0)
     as_grains_of_others(dataclasses.replace(model, sources=(*sources,)), corpus, pairs)
     assert encoded == [len(codes) for codes in whole[:3]]
+
+
+def test_what_another_rule_held_out_is_not_guessed(model: Model, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against recordings that a model was trained on and that are called held-out, as this version holds out others."""
+    corpus = import_corpus(small_corpus, channels=1)
+    assert own_split(model, corpus) == split_corpus(corpus)
+    old = model.with_header(corpus=model.header.corpus.model_copy(update={"split_rule": 4}))
+    for ask in (own_split, split_of):
+        with pytest.raises(ModelFileError, match="by another rule") as refused:
+            ask(old, corpus)
+        assert "train it again" in refused.value.fix
+    soundfile.write(tmp_path / "other.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 48_000), 48_000)
+    other = import_corpus(tmp_path)
+    assert own_split(old, other) is None
+    assert split_of(old, other) == split_corpus(other), "none of these was held out from it"
 
 
 def test_channels_that_cancel_are_measured_and_drawn_by_their_sound(tmp_path: Path) -> None:
@@ -156,7 +174,9 @@ def test_of_a_long_recording_the_stretch_held_out_is_measured_apart(
     """Guards against calling a recording trained on though a stretch in its middle was held out."""
     save(tmp_path / "long" / "take.wav", noise(12.0))
     corpus = import_corpus(tmp_path / "long", channels=1)
-    record = CorpusRecord(fingerprint=corpus.fingerprint, file_count=1, seconds=corpus.seconds, split_seed=0)
+    record = CorpusRecord(
+        fingerprint=corpus.fingerprint, file_count=1, seconds=corpus.seconds, split_seed=0, split_rule=SPLIT_RULE
+    )
     own = model.with_header(corpus=record)
     scores = measured(own, corpus, with_opus=False).scores
     assert [score.is_held_out for score in scores] == [False, False, True]

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from distill.recordings.alike import Alike
-from distill.recordings.corpus import Corpus, Recording, import_corpus
-from distill.recordings.demo import write_demo_corpus
+from distill.recordings.corpus import Corpus, Recording
 from distill.recordings.passages import SHORTEST_PASSAGE, Passage
 from distill.recordings.split import split_corpus
 
@@ -143,14 +142,3 @@ def test_a_passage_reads_its_own_part():
     for start, stop in [(-1, 5), (0, 51), (6, 5)]:
         with pytest.raises(ValueError, match="within"):
             passage.read(start, stop, 2)
-
-
-def test_what_a_model_held_out_stays_what_it_held_out(tmp_path: Path) -> None:
-    """Guards against a newer rule by which recordings a model was trained on would count as held-out.
-
-    The names are what the version of 26 November 2026 held out of this corpus.
-    """
-    write_demo_corpus(tmp_path)
-    corpus = import_corpus(tmp_path)
-    kept = sorted(passage.recording.name for passage in split_corpus(corpus, seed=3, rule=1).held_out)
-    assert kept == ["drums/bare.ogg", "drums/half.wav", "drums/open.wav"]

@@ -20,6 +20,12 @@ def test_a_plan_comes_back_from_its_json(kind: type[Plan]) -> None:
     assert kind.of({"seed": 7}).batch_size == kind().batch_size, "what an earlier version did not say has its default"
 
 
+def test_what_another_rule_split_does_not_go_on() -> None:
+    """Guards against a training that goes on with what it had held out, as this version holds out something else."""
+    with pytest.raises(StateFileError, match="does not fit this version"):
+        CodecPlan.of({**CodecPlan().values(), "split_rule": 4})
+
+
 @pytest.mark.parametrize("kind", PLANS)
 @pytest.mark.parametrize(
     ("changes", "range_"),

@@ -222,7 +222,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     ):
         corpus = training.read(folder, config.channels)
         settings_table({**rows, **codec_settings(config)})
-        split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
+        split = split_corpus(corpus, seed=plan.seed)
         first = on_its_own(first, model_path, "codec")
         model, refined = pipeline.train_codec_in_stages(
             corpus,
@@ -243,10 +243,10 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
-    from distill.recordings.split import split_corpus
     from distill.runs.resume import begin_refinement, next_refinement
     from distill.settings import resumed_settings, run_settings
     from distill.training.budget import REFINEMENT_SHARE
+    from distill.training.prior_data import split_of
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     model = load_model(model_path)
@@ -262,7 +262,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
         else:
             step = planned.state.value("schedule.step", int)
             settings_table(resumed_settings(step, epochs, minutes, device, plan.precision))
-        split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
+        split = split_of(model, corpus)
         refinement_run = begin_refinement(planned, model_path)
         refined = pipeline.refine_codec(
             model_path, corpus, split, refinement_run, callback=training.tell, cancel_event=training.cancel

@@ -167,10 +167,10 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
 
 def _recordings(training: Watched, dataset_dir: Path, codec: "Model") -> "tuple[Corpus, Split]":
     """The corpus as the codec hears it, and what the codec was kept from."""
-    from distill.recordings.split import split_corpus
+    from distill.training.prior_data import split_of
 
     corpus = training.read(dataset_dir, codec.codec.channels)
-    return corpus, split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
+    return corpus, split_of(codec, corpus)
 
 
 def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as_json: bool) -> None:

@@ -24,7 +24,7 @@ from distill.models.model_file import Model
 from distill.models.quantizer import count_codes
 from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Passage, Split, whole_recordings
-from distill.recordings.split import split_corpus
+from distill.training.prior_data import split_of
 
 MEASURED_SECONDS = 120.0
 """Seconds of each recording that are measured, from its beginning: enough to judge it by, and few enough to hold in memory."""
@@ -284,11 +284,12 @@ def _silence_db(model: Model) -> float:
 
 
 def own_split(model: Model, corpus: Corpus) -> Split | None:
-    """The split that the model was trained with; None if these are not the recordings it was trained on."""
-    record = model.header.corpus
-    if record.fingerprint != corpus.fingerprint:
-        return None
-    return split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
+    """The split that the model was trained with; None if these are not the recordings it was trained on.
+
+    Raises:
+        ModelFileError: as :func:`distill.training.prior_data.split_of`.
+    """
+    return split_of(model, corpus) if model.header.corpus.fingerprint == corpus.fingerprint else None
 
 
 def _measured_passages(corpus: Corpus, split: Split | None) -> list[tuple[Passage, bool]]:

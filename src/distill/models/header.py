@@ -54,7 +54,7 @@ class CorpusRecord(BaseModel):
     seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)]
     split_seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
     split_rule: Annotated[int, Field(ge=1, le=5)] = 1
-    """The rule by which the split was drawn (``distill.recordings.split``); files of earlier versions do not say theirs."""
+    """The rule by which the split was drawn (``distill.recordings.split``); files that do not say theirs have the first."""
 
 
 class SourceRecord(BaseModel):

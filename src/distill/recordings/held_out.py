@@ -19,9 +19,13 @@ _SHORTEST_RUN = 4  # cells: what is shorter is no sound to recognise
 
 
 class KeptAside:
-    """What is held out so far, and all that sounds like it, in cells of each recording."""
+    """What is held out so far, and all that sounds like it, in cells of each recording.
 
-    def __init__(self, corpus: Corpus, *, comes_back: bool = True, rule: int) -> None:
+    Args:
+        comes_back: whether what sounds like it, or sounds together with it in a mix, is held out with it.
+    """
+
+    def __init__(self, corpus: Corpus, *, comes_back: bool = True) -> None:
         self.recordings = corpus.recordings
         self.all_samples = sum(one.samples for one in corpus.recordings)
         self.chosen: dict[int, tuple[int, int]] = {}
@@ -36,8 +40,7 @@ class KeptAside:
             self._alike.setdefault(one.other, []).append((one.other, first + lag, last + lag, one.one, -lag))
         self._together = [
             ((one.whole, 0), *((part, round(one.lag / CELL)) for part in one.parts))
-            for one in corpus.mixdowns
-            if rule >= (4 if one.lag else 3)
+            for one in (corpus.mixdowns if comes_back else ())
         ]
         """A mix and its tracks, each with the cells by which it begins before the mix."""
 
@@ -128,7 +131,7 @@ class KeptAside:
             for members in self._together:
                 begin = min(-lag for _, lag in members)
                 ends = [len(marks[one]) - lag for one, lag in members]
-                last = max(ends) if any(lag for _, lag in members) else min(ends)  # as the third rule had it
+                last = max(ends) if any(lag for _, lag in members) else min(ends)
                 heard = np.zeros(last - begin, bool)
                 for one, lag in members:
                     mine = marks[one][: len(heard) + lag + begin]

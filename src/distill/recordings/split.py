@@ -25,23 +25,21 @@ from distill.recordings.passages import (
     seconds_of,
     whole_recordings,
 )
-from distill.recordings.split_by_groups import split_by_groups
 from distill.recordings.typical import Typical
 
 SPLIT_RULE = 5
-"""How the split is drawn now. Another rule keeps other recordings aside, so models and states note theirs: by the second, a
-mix and its tracks were held out apart; by the third, a mix that begins at another moment; by the fourth, whatever was drawn
-first, however unlike the rest."""
+"""How the split is drawn. Another rule keeps other recordings aside, so models and states note theirs: of what was trained by
+another it cannot be told any more what it held out."""
 _FEWEST_RECORDINGS = 5
 _MOST = 1.7  # times the share wished for
 _ENOUGH = 0.6
 _LONGEST_CUT = 0.3  # of a recording
 _LEAST_CUT = SAMPLE_RATE
 _TRIES = 12  # places for a stretch, where sound comes back
-_DRAWS = 12  # splits, of which one is taken: twice as many bring nothing (docs/prior.md)
+_DRAWS = 12  # twice as many bring nothing (docs/prior.md)
 
 
-def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split:
+def split_corpus(corpus: Corpus, seed: int = 0, draws: int = _DRAWS) -> Split:
     """Keeps about 15 % of the seconds aside: the same for the same sound and seed, whatever names and order.
 
     From five recordings on whole recordings are held out; where that makes too little or too much (one long recording
@@ -50,15 +48,12 @@ def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split
     something held out is held out too. Of several draws the one is taken that leaves the most typical sound to train on.
 
     Args:
-        rule: the rule by which a model was trained, so that what it held out stays what was held out.
+        draws: how many there are, of which one is taken.
     """
-    if rule == 1:
-        return split_by_groups(corpus, seed)
-    draws = range(_DRAWS if rule >= 5 else 1)
-    kept = [one for draw in draws if (one := _drawn(corpus, seed, draw, rule)).chosen]
+    kept = [one for draw in range(draws) if (one := _drawn(corpus, seed, draw)).chosen]
     is_weak = not kept
     if is_weak:  # everything comes back everywhere
-        kept = [one for draw in draws if (one := _drawn_stretches(corpus, seed, draw)).chosen]
+        kept = [one for draw in range(draws) if (one := _drawn_stretches(corpus, seed, draw)).chosen]
     if not kept:
         return nothing_held_out(corpus.recordings)
     chosen = _most_typical(kept, corpus)
@@ -78,9 +73,9 @@ def _most_typical(kept: Sequence[KeptAside], corpus: Corpus) -> KeptAside:
     return min(kept, key=lambda one: heard.distance(one.passages()[0]))
 
 
-def _drawn(corpus: Corpus, seed: int, draw: int, rule: int) -> KeptAside:
+def _drawn(corpus: Corpus, seed: int, draw: int) -> KeptAside:
     """What one draw keeps aside: recordings, then stretches if those are too little."""
-    kept = KeptAside(corpus, rule=rule)
+    kept = KeptAside(corpus)
     goal = HELD_OUT_SHARE * kept.all_samples
     if corpus.file_count >= _FEWEST_RECORDINGS:
         _keep_recordings(kept, goal, seed, draw)
@@ -91,7 +86,7 @@ def _drawn(corpus: Corpus, seed: int, draw: int, rule: int) -> KeptAside:
 
 def _drawn_stretches(corpus: Corpus, seed: int, draw: int) -> KeptAside:
     """What one draw keeps aside, whatever comes back elsewhere."""
-    kept = KeptAside(corpus, comes_back=False, rule=2)
+    kept = KeptAside(corpus, comes_back=False)
     _keep_stretches(kept, HELD_OUT_SHARE * kept.all_samples, seed, draw)
     return kept
 

@@ -227,9 +227,7 @@ def next_refinement(
         # A copy of the model has its first stage in common with it, and may have had its second there.
         is_free = first is not None and not state_file(first.run_folder, "refinement").exists()
         run_folder = first.run_folder if first and is_free else None
-        # The same recordings are held out as in the first stage.
-        record = model.header.corpus
-        plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
+        plan = dataclasses.replace(wanted, seed=model.header.corpus.split_seed)
         if first is not None:
             plan = dataclasses.replace(plan, precision=CodecPlan.of(first.state.value("plan", dict)).precision)
         return PlannedRefinement(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))

@@ -133,7 +133,7 @@ def refine_decoder(
         StateFileError: if the state to resume belongs to another codec or other recordings.
     """
     file, tell = state_file or StateFile(), callback or ignore
-    split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
+    split = split or split_corpus(corpus, seed=plan.seed)
     begun = begin(codec, corpus, split, plan, file, cancel_event, tell)
     fabric, networks, state, checkpoint = begun.fabric, begun.networks, begun.state, begun.checkpoint
     schedule = state.schedule

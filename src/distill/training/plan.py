@@ -54,8 +54,8 @@ class Plan:
     """Peak learning rate, reached after the warm-up."""
     seed: Annotated[int, Ge(0), Lt(1 << 63)] = 0
     """Every random choice of the run derives from it."""
-    split_rule: Annotated[int, Ge(1), Le(SPLIT_RULE)] = SPLIT_RULE
-    """The rule by which the recordings are split (``distill.recordings.split``)."""
+    split_rule: Annotated[int, Ge(SPLIT_RULE), Le(SPLIT_RULE)] = SPLIT_RULE
+    """The rule by which the recordings are split (``distill.recordings.split``): what was begun by another cannot go on."""
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
     precision: Precision = "32"

@@ -12,12 +12,13 @@ from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes
 from distill.counted import counted
 from distill.durations import about, duration
-from distill.errors import SettingError
+from distill.errors import ModelFileError, SettingError
 from distill.models import ranks
 from distill.models.config import PriorConfig
 from distill.models.model_file import Model, Source
 from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Passage, Split
+from distill.recordings.split import SPLIT_RULE, split_corpus
 from distill.recordings.windows import spread
 from distill.training import awake
 from distill.training.budget import CODEC_SHARE, LEAST_TO_LEARN
@@ -289,6 +290,22 @@ def check_codebooks(config: PriorConfig, model: Model) -> None:
             f"'{model.header.name}' has {codec.num_quantizers} of {codec.codebook_size}.",
             "Leave both to Distill, or set them to the codec's.",
         )
+
+
+def split_of(model: Model, corpus: Corpus) -> Split:
+    """The split of these recordings by which a model's codec was trained, drawn again; of others than its own, one by its seed.
+
+    Raises:
+        ModelFileError: if its own were split by another rule than today's, so that it cannot be told what it held out.
+    """
+    trained = model.header.corpus
+    if trained.split_rule != SPLIT_RULE and trained.fingerprint == corpus.fingerprint:
+        raise ModelFileError(
+            f"The codec of '{model.header.name}' held out recordings by another rule than this version of Distill, so which "
+            "they were cannot be told any more.",
+            "It still plays and makes new audio. For anything that needs what was held out, train it again.",
+        )
+    return split_corpus(corpus, seed=trained.split_seed)
 
 
 def other_corpus(corpus: Corpus, model: Model) -> str:

@@ -19,7 +19,6 @@ from distill.models.prior import CodePrior
 from distill.models.vqvae import ConvVQVAE
 from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import Passage, Split
-from distill.recordings.split import split_corpus
 from distill.sizes import OF_PRIOR, prior_config_for
 from distill.training import awake
 from distill.training.agreement import Agreement
@@ -32,7 +31,7 @@ from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import noticing, tell_of_corpus
 from distill.training.orders import order_prior
 from distill.training.plan import PriorPlan
-from distill.training.prior_data import PriorData, check_codebooks, other_corpus
+from distill.training.prior_data import PriorData, check_codebooks, other_corpus, split_of
 from distill.training.schedule import Schedule
 from distill.training.state_file import SavedState
 from distill.training.wrapped import WrappedPrior
@@ -71,7 +70,7 @@ class PriorInputs:
             split: the one of the codec's training if not given.
 
         Raises:
-            ModelFileError, CorpusError: if one of the two inputs is unusable.
+            ModelFileError, CorpusError: if one of the two inputs is unusable, or the split cannot be told (:func:`split_of`).
             SettingError: if the config's codebooks are not of the codec's number and size.
         """
         model = load_model(model_path, device)
@@ -81,8 +80,7 @@ class PriorInputs:
             if isinstance(dataset_dir, Corpus)
             else import_corpus(Path(dataset_dir), ahead=noticing(callback))
         )
-        trained = model.header.corpus
-        split = split or split_corpus(corpus, seed=trained.split_seed, rule=trained.split_rule)
+        split = split or split_of(model, corpus)
         tell_of_corpus(corpus, callback)
         config = config or prior_config_for(model, corpus, minutes_on_processor(plan))
         check_codebooks(config, model)

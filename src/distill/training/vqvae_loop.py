@@ -132,7 +132,7 @@ def train_vqvae(
     plan, file, tell = plan or CodecPlan(), state_file or StateFile(), callback or ignore
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir), ahead=noticing(tell))
     config = config or codec_config_for(corpus)
-    split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
+    split = split or split_corpus(corpus, seed=plan.seed)
     if file.resumed is None:
         tell(Notice(split.explanation))
         tell_of_corpus(corpus, tell)
