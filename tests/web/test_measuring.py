@@ -94,6 +94,23 @@ def test_what_was_measured_stays_after_many_other_jobs(client: Any, run: str, mo
     assert there == [False, True, False, True]
 
 
+def test_a_measuring_that_is_going_on_is_left_alone(
+    client: Any, run: str, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against Measure again that deletes what a measuring at work has written, and begins a second one beside it."""
+    job, rebuilt = note_measuring(run), home() / "runs" / run / "reconstructions" / "take-0.wav"
+    (job / "ended.json").unlink()
+    (job / "process.json").write_text(json.dumps(this_process()))
+    rebuilt.parent.mkdir()
+    shutil.copy(small_corpus / "take-0.wav", rebuilt)
+    monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("A second one begins."))
+    assert client.post(f"/api/runs/{run}/measure").json()["id"] == job.name
+    assert rebuilt.exists()
+    assert client.get(f"/api/runs/{run}/measured").json()["job"] == job.name, "the page, opened anew, follows it"
+    (job / "ended.json").write_text(json.dumps({"codes": [0, 0], "stopped": False}))
+    assert client.get(f"/api/runs/{run}/measured").json()["job"] is None
+
+
 def test_figures_come_with_their_units(client: Any, run: str) -> None:
     assert client.get(f"/api/runs/{run}/measured").json()["rows"] == []
     note_measuring(run, kept=0.77, cents=4.21, invented=0.06, movement=None, line=5.0, grain=-2.5)

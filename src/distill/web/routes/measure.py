@@ -37,6 +37,8 @@ class Measured(BaseModel):
     rows: list[Row]
     measured: str
     """When."""
+    job: str | None
+    """The measuring that is going on."""
 
 
 class Heard(BaseModel):
@@ -108,8 +110,11 @@ def learning(run: str) -> Learning:
 
 @router.post("/runs/{run}/measure")
 def measure(run: str) -> JobView:
-    """Measures the codec of a run on its recordings, and writes its reconstructions into the run's folder."""
+    """Measures the codec of a run on its recordings, unless that is being done, and writes its reconstructions into the
+    run's folder."""
     folder = places.run_folder(run)
+    if going_on := _going_on(run):
+        return view(going_on)
     records = records_of(folder)
     model = found_model(records[-1]) if records else None
     if model is None:
@@ -129,10 +134,12 @@ def measure(run: str) -> JobView:
 def measured(run: str) -> Measured:
     """The newest figures of a run's codec."""
     places.run_folder(run)
-    for job in jobs.jobs():
-        if job.kind == "measure" and job.about.get("run") == run and job.state == "finished":
-            return Measured(rows=_rows(job.results[1]), measured=job.created)
-    return Measured(rows=[], measured="")
+    going_on = _going_on(run)
+    job = None if going_on is None else going_on.id
+    for one in _measurings(run):
+        if one.state == "finished":
+            return Measured(rows=_rows(one.results[1]), measured=one.created, job=job)
+    return Measured(rows=[], measured="", job=job)
 
 
 @router.get("/runs/{run}/heard")
@@ -159,6 +166,14 @@ def heard(run: str) -> list[Heard]:
         for name, path in reconstruction_paths(out, named).items()
         if path.is_file()
     ]
+
+
+def _measurings(run: str) -> list[jobs.Job]:
+    return [job for job in jobs.jobs() if job.kind == "measure" and job.about.get("run") == run]
+
+
+def _going_on(run: str) -> jobs.Job | None:
+    return next((job for job in _measurings(run) if not job.is_over), None)
 
 
 def _rows(told: Mapping[str, Any]) -> list[Row]:
