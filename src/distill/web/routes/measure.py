@@ -122,10 +122,11 @@ def measure(run: str) -> JobView:
             "The model of this run is not there.", "Wait until its codec is trained, or restore it from the trash."
         )
     recordings = records[-1].folder
-    shutil.rmtree(folder / "reconstructions", ignore_errors=True)  # of an earlier state of the codec
+    for earlier in ("reconstructions", "evaluation"):  # of another state of the codec; pages that nothing shows
+        shutil.rmtree(folder / earlier, ignore_errors=True)
     commands: list[list[str | Path]] = [
         ["reconstruct", model, recordings, "--out", folder / "reconstructions", "--json"],
-        ["evaluate", model, recordings, "--out", folder / "evaluation", "--no-opus", "--json"],
+        ["evaluate", model, recordings, "--no-opus", "--no-page", "--json"],
     ]
     return view(jobs.start("measure", f"Measuring {model.stem}", commands, lane="making", about={"run": run}))
 
