@@ -21,8 +21,6 @@ from distill.web.routes.work import JobView, view
 from distill.web.selections import training_folder
 
 router = APIRouter(tags=["training"])
-_PRIOR_SHARE = 0.5
-"""Of the codec's minutes, what a prior gets that was never begun."""
 _NOTED = ("device", "seed", "from_scratch")
 """What a run notes of its stages that holds for those that follow, too."""
 
@@ -93,7 +91,7 @@ def _commands(wanted: TrainRequest, folder: Path, model: Path) -> list[list[str 
     codec += ["--codebook-size", str(wanted.codebook_size)] if wanted.codebook_size else []
     if wanted.quality == "standard":
         return [["run", folder, "--minutes", f"{wanted.minutes:g}", *codec, *_pieces(wanted), "--json"]]
-    prior_minutes = wanted.minutes / 5
+    prior_minutes = budget.HIGH_PRIOR_SHARE * wanted.minutes
     codec_minutes = wanted.minutes - prior_minutes
     return [
         ["train", folder, "--quality", "high", "--minutes", f"{codec_minutes:g}", *codec, "--json"],
@@ -142,7 +140,7 @@ def resume(run: str, further: GoOn) -> JobView:
     # A second stage leaves the codes as they were, so the prior of its model stays.
     is_all_there = record.kind == "refinement" and found is not None and has_prior(found)
     if record.kind != "prior" and not is_all_there:
-        planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * _PRIOR_SHARE
+        planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * budget.LATER_PRIOR_SHARE
         commands.append(_prior(asked, record.folder, model, planned))
     commands.append(_first(asked, model, places.studio(model.stem)))
     about = {"model": str(model), "run": run}
