@@ -66,32 +66,14 @@ class Source:
     @classmethod
     def of(cls, record: SourceRecord, codes: Tensor) -> "Source":
         """The source that a header has this record of."""
-        return cls(
-            name=record.name,
-            start_seconds=record.start_seconds,
-            held_out=record.held_out,
-            codes=codes,
-            take=record.take,
-            sha256=record.sha256 or "",
-            gain=record.gain,
-            mix=record.mix,
-            tolls=record.tolls,
-        )
+        told = {name: value for name, value in record if name != "positions"}
+        return cls(**told | {"codes": codes, "sha256": record.sha256 or ""})
 
     @property
     def record(self) -> SourceRecord:
         """What the header says of it."""
-        return SourceRecord(
-            name=self.name,
-            start_seconds=self.start_seconds,
-            positions=len(self.codes),
-            held_out=self.held_out,
-            take=self.take,
-            sha256=self.sha256 or None,
-            gain=self.gain,
-            mix=self.mix,
-            tolls=self.tolls,
-        )
+        told = {name: value for name, value in vars(self).items() if name != "codes"}
+        return SourceRecord(**told | {"positions": len(self.codes), "sha256": self.sha256 or None})
 
 
 @dataclass
