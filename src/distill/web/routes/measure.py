@@ -1,6 +1,5 @@
 """How faithful a run's codec is: figures of pitch, texture and distance, and reconstructions to hear beside the originals."""
 
-import dataclasses
 import math
 import shutil
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from distill.runs.renamed import found_model
 from distill.runs.status import records_of
 from distill.training import listening
 from distill.web import jobs, places
-from distill.web.figures import FIGURES, known
+from distill.web.figures import FIGURES, Figure, known
 from distill.web.routes.work import JobView, view
 
 router = APIRouter(tags=["training"])
@@ -68,23 +67,12 @@ class Passage(BaseModel):
     is_held_out: bool
 
 
-class Words(BaseModel):
-    """How a figure of the events' ``heard`` is said."""
-
-    key: str
-    name: str
-    words: str
-    unit: str
-    factor: float
-    decimals: int
-    signed: bool
-
-
 class Learning(BaseModel):
     """What can be heard of a run while it trains, and how its figures are said."""
 
     passages: list[Passage]
-    figures: list[Words]
+    figures: tuple[Figure, ...]
+    """Of the events' ``heard``."""
 
 
 @router.get("/runs/{run}/learning")
@@ -105,7 +93,7 @@ def learning(run: str) -> Learning:
         )
         for one in listening.heard(folder)
     ]
-    return Learning(passages=passages, figures=[Words(**dataclasses.asdict(one)) for one in FIGURES])
+    return Learning(passages=passages, figures=FIGURES)
 
 
 @router.post("/runs/{run}/measure")
