@@ -374,7 +374,13 @@ def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool)
         "prior_model": begun.prior.requires_grad_(False).eval().cpu(),
         "prior_config": inputs.config,
         "prior_metadata": {
-            **_noted(outcome),
+            "epochs_trained": outcome.epochs_trained,
+            "final_perplexity": outcome.final_perplexity,
+            "best_perplexity": outcome.best_perplexity,
+            "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "final_train_loss": outcome.final_train_loss,
+            "final_val_loss": outcome.final_val_loss,
+            "was_memorizing": int(outcome.was_memorizing),
             "cancelled": int(cancelled),
             "seed": plan.seed,
             "views": begun.data.views.number,
@@ -386,17 +392,4 @@ def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool)
         "sources": begun.data.sources,
         "curves": {f"prior_{name}": values for name, values in begun.state.curves.items()},
         "candidates": candidates(begun.state.epoch_weights, begun.state.best_weights, begun.state.curves["val_loss"]),
-    }
-
-
-def _noted(outcome: PriorTrainingCompleteEvent) -> dict[str, Any]:
-    """How the training ended, for the model file."""
-    return {
-        "epochs_trained": outcome.epochs_trained,
-        "final_perplexity": outcome.final_perplexity,
-        "best_perplexity": outcome.best_perplexity,
-        "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "final_train_loss": outcome.final_train_loss,
-        "final_val_loss": outcome.final_val_loss,
-        "was_memorizing": int(outcome.was_memorizing),
     }
