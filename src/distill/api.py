@@ -118,7 +118,7 @@ def train(
         )
         if cancel_event is not None and cancel_event.is_set():
             return model
-        left = None if left_s is None else max((left_s - awake.seconds() + read) / 60, 0.02)
+        left = None if left_s is None else budget.minutes_left(left_s - awake.seconds() + read)
         prior_plan = pipeline.PriorPlan(
             epochs, left, seed=seed, device=device, precision=precision, from_scratch=from_scratch
         )

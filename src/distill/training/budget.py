@@ -48,6 +48,11 @@ def minutes_of_stages(minutes: float | None, is_high: bool) -> tuple[float | Non
     return minutes * (1 - second), minutes * second
 
 
+def minutes_left(seconds: float) -> float:
+    """What is left of a run for its next stage, in minutes: at least a second or so, however long the stages before it took."""
+    return max(seconds / 60, 0.02)
+
+
 def making_seconds(seconds: float, count: int, corpus_seconds: float) -> float:
     """About what making ``count`` pieces of ``seconds``, judging them and the report take."""
     # Sampling runs at several times real time even on a slow laptop; judging goes through the whole corpus.
