@@ -121,7 +121,8 @@ def test_the_page_on_serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         time.sleep(0.01)
     try:
         for line in lines.strip().splitlines():
-            assert line.startswith("curl -sf")
+            # With -f alone the server's own words are swallowed: "curl: (22) error: 422", and not a line of why.
+            assert "--fail-with-body" in line
             line = line.replace(":8766", f":{port}").replace('"seconds": 10', '"seconds": 1')
             subprocess.run(["bash", "-c", line], check=True, timeout=300)
         (source,) = blocks("python", SERVE)
