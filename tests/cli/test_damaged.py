@@ -65,7 +65,7 @@ def test_a_model_from_a_newer_version(
         later.setattr("distill.models.model_file.FORMAT_VERSION", (2, 0))
         save_model(tmp_path / "later.distill", make_model())
     distill("info", tmp_path / "later.distill").refused(
-        "later.distill", "newer Distill", "format 2.0", "pip install -U"
+        "later.distill", "newer Distill", "format 2.0", "Update Distill: git pull"
     )
 
 

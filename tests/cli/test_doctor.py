@@ -29,6 +29,7 @@ from distill.doctor import (
     versions,
 )
 from distill.files.home import home
+from distill.files.installing import installing_extra
 from distill.library import Library
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
@@ -255,7 +256,7 @@ def test_what_reads_a_telephone_s_recordings_is_named(monkeypatch: pytest.Monkey
     (found,) = [one for one in versions() if one.name == "PyAV"]
     assert found.is_well, "nothing is wrong where nobody needs it"
     assert "M4A" in found.value
-    assert "pip install 'distill-audio[more-formats]'" in found.value
+    assert installing_extra("more-formats") in found.value
 
 
 def test_what_is_wrong_ends_with_one_full_stop(

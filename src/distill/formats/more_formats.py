@@ -17,6 +17,7 @@ import numpy as np
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix
 from distill.durations import duration
 from distill.errors import AudioFileError
+from distill.files.installing import installing_extra
 from distill.files.regular import open_regular
 from distill.formats.behind import adts_end, begins_file, boxes_end, first_in, is_padded, unread_behind, wavpack_end
 from distill.formats.content import FileContent
@@ -29,7 +30,6 @@ from distill.formats.suffixes import FILM_SUFFIXES
 if TYPE_CHECKING:
     import av.container
 
-EXTRA = "pip install 'distill-audio[more-formats]'"
 FORMATS = {
     "AAC": ("mov", "aac"),
     "WMA": ("asf",),
@@ -143,7 +143,7 @@ class _Reading:
             what = "a video, or sound in a video file" if path.suffix.lower() in FILM_SUFFIXES else f"{kind} audio"
             raise AudioFileError(
                 f"{path.name} is {what}, which takes one more package to read.",
-                f"Install it with {EXTRA}, or export the file as WAV or FLAC.",
+                f"Export the file as WAV or FLAC, or install that package: {installing_extra('more-formats')}",
             ) from error
         names = FORMATS[kind] if path_begins_as_box(path) or kind != "AAC" else FORMATS[kind][::-1]
         try:

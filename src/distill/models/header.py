@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 from distill.errors import ModelFileError
+from distill.files.installing import UPDATE
 from distill.files.names import MODEL_SUFFIX, advice_on_missing
 from distill.files.regular import broken_link, open_regular
 from distill.files.tensors import Digest, Table, UnusableError, read_table
@@ -250,7 +251,7 @@ def checked_header(path: Path, table: Table) -> Header:
         raise ModelFileError(
             f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
             f"{FORMAT_VERSION[0]}.x).",
-            f"Install distill-audio {major}.0 or newer: pip install -U distill-audio",
+            UPDATE,
         )
     try:
         header = Header.model_validate_json(table.about, strict=True)
