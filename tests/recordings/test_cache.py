@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from distill.errors import AudioFileError, OutputError
+from distill.files.home import home
 from distill.formats.files import read_audio
 from distill.recordings import cache
 from distill.recordings.cache import cache_folder, cached, decoded, trim_cache
@@ -112,12 +113,13 @@ def test_a_full_disk_is_said_in_words(tmp_path, noise, save):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
-        with pytest.raises(OutputError, match="DISTILL_HOME"):
+        with pytest.raises(OutputError, match="DISTILL_HOME") as told:
             decoded(path, "2" * 64)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert not list(cache_folder().iterdir())
+    assert f"move Distill's folder {home()}" in told.value.fix, "a new one would have no models and no runs"
 
 
 def test_trimming_takes_the_oldest_and_spares_what_is_used(tmp_path, noise, save):
