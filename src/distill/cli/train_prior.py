@@ -32,7 +32,10 @@ class _Start:
 def train_prior(
     context: typer.Context,
     model: Annotated[
-        Path | None, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="MODEL", help="A .distill file, or the name of a model or the beginning of it.", show_default=False
+        ),
     ] = None,
     dataset_dir: Annotated[
         Path | None,

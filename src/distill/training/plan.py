@@ -59,8 +59,8 @@ class Plan:
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
     precision: Precision = "32"
-    """Precision of the forward pass: ``bf16`` is faster where the device computes in it and halves the memory, ``16`` does the
-    same on GPUs without bf16; weights and losses stay in 32 bits. ``auto``: what is measured to be faster
+    """Precision of the forward pass: ``bf16`` is faster where the device computes in it, ``16`` does the same on GPUs
+    without bf16, and Apple's do neither; weights, optimizer and losses stay in 32 bits. ``auto``: what is measured to be faster
     (``distill.training.device.automatic_precision``)."""
     least_steps: Annotated[int, Ge(1)] = 100
     """Minimum number of steps in an epoch: on a tiny corpus, validation would otherwise take most of the time."""
