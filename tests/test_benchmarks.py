@@ -1,6 +1,7 @@
 """The page of benchmarks: drawn from figures alone, with parts that are missing, and never edited by hand."""
 
 import json
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,3 +126,12 @@ def test_the_page_is_what_the_figures_give(page: Any, tmp_path: Path) -> None:
     page.write(found, tmp_path)
     drawn, kept = ((folder / "benchmarks.md").read_text(encoding="utf-8") for folder in (tmp_path, DOCS))
     assert drawn == kept, "docs/benchmarks.md was edited by hand: python benchmarks/bench.py --page-only draws it anew"
+
+
+def test_reconstructions_are_held_against_their_own_recordings(
+    small_corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against rows that pair the wrong files: a folder is at no distance from itself."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "reconstruction.py"))
+    benchmark["main"](str(small_corpus), str(small_corpus))
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["mean", "of", "6", "0.000"]

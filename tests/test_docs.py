@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import runpy
 import shlex
 import shutil
 import socket
@@ -198,6 +197,18 @@ def test_what_can_be_heard() -> None:
         assert soundfile.info(path).duration == pytest.approx(10, abs=0.1), path.name
 
 
+def test_every_picture_is_shown() -> None:
+    """Guards against a clone that grows by pictures that no page shows."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = {
+        (page.parent / target).resolve()
+        for page in pages
+        for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+    kept = {path.resolve() for path in (ROOT / "docs").rglob("*") if path.suffix in (".png", ".svg")}
+    assert sorted(path.name for path in kept - shown) == []
+
+
 def test_tests_that_are_named_exist() -> None:
     """Guards against a guarantee whose test was moved or renamed, so that nobody can run what is said to prove it."""
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
@@ -243,10 +254,3 @@ def test_anchors_lead_to_headings() -> None:
 def anchor_of(heading: str) -> str:
     """As GitHub makes it: small letters and hyphens, without other signs."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-def test_the_benchmark_of_the_table(small_corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Guards against rows that pair the wrong files: a folder is at no distance from itself."""
-    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "reconstruction.py"))
-    benchmark["main"](str(small_corpus), str(small_corpus))
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["mean", "of", "6", "0.000"]
