@@ -77,12 +77,8 @@ FolderArgument = Annotated[
     Path,
     typer.Argument(metavar="FOLDER", help=FOLDER_HELP, show_default=False),
 ]
-ModelArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="MODEL", help="A .distill file, or the name of a model or the beginning of it.", show_default=False
-    ),
-]
+MODEL_HELP = "A .distill file, or the name of a model or the beginning of it."
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
 ResumeOption = Annotated[
     Path | None,
     typer.Option(
