@@ -38,6 +38,13 @@ def test_minutes_end_a_run_on_time_and_leave_room_for_the_last_validation() -> N
     assert schedule.finished
 
 
+def test_a_step_in_no_time_is_no_fault() -> None:
+    """Guards against a division by zero where the shared clock stands still at the first step: a machine that was asleep."""
+    schedule = Schedule(10, epochs=None, minutes=1, peak_rate=1.0, clock=Clock())
+    schedule.step += 1
+    assert schedule.total_epochs == 1
+
+
 def test_what_follows_the_last_step_has_the_time_that_it_took_before_and_half_as_much_again() -> None:
     clock = Clock()
     schedule = Schedule(10, epochs=None, minutes=1, peak_rate=1.0, clock=clock)

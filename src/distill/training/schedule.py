@@ -160,7 +160,7 @@ class Schedule:
         """Epochs the run will have at the pace so far."""
         if self._epochs is not None and (self._seconds is None or not self.step):
             return math.ceil(self._last_step / self._steps_per_epoch)
-        steps = self.step / self.progress if self.step else self._steps_per_epoch
+        steps = self.step / self.progress if self.progress else self._steps_per_epoch
         expected = max(1, math.ceil(steps / self._steps_per_epoch))
         return expected if self._epochs is None else min(expected, self._epochs)
 
