@@ -154,7 +154,7 @@ def _decode_to(place: Path, info: AudioInfo) -> None:
             f"The decoded audio of {info.path.name} cannot be kept: {output_error(place.parent, error).what}",
             f"Free some space, or {on_another_disk()}"
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            else f"Let Distill write there, or {on_another_disk()}",
+            else f"Let that folder be written to, or {on_another_disk()}",
         ) from error
     finally:
         discard(aside)
