@@ -22,7 +22,7 @@ import small_distill
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest_plugins = ["made_sounds"]
+pytest_plugins = ["made_sounds", "processes"]
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",
