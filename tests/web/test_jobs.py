@@ -20,7 +20,7 @@ import small_distill
 from distill.errors import OutputError
 from distill.files.atomic import write_json
 from distill.files.home import home
-from distill.files.process import lives
+from distill.files.process import lives, process_of
 from distill.training import budget
 from distill.web import jobs, runner
 
@@ -338,14 +338,18 @@ def test_two_requests_may_see_at_once_that_a_runner_has_ended(monkeypatch: pytes
     assert jobs.jobs() == []
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_process_number_that_was_given_away_is_not_interrupted() -> None:
+@pytest.mark.usefixtures("hears_ctrl_c")
+def test_a_process_number_that_was_given_away_is_not_interrupted(
+    start_process: Callable[..., "subprocess.Popen[str]"],
+) -> None:
     """Guards against Ctrl-C for a stranger, whom the system gave the number of a process that has ended."""
-    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
-    jobs.interrupt({"host": os.uname().nodename, "pid": bystander.pid, "began": "another time"})
-    assert bystander.poll() is None
-    bystander.kill()
-    bystander.wait()
+    bystander = start_process([sys.executable, "-c", "import time; time.sleep(30)"], stderr=subprocess.DEVNULL)
+    process = process_of(bystander.pid)
+    jobs.interrupt(process | {"began": "another time"})
+    with pytest.raises(subprocess.TimeoutExpired):
+        bystander.wait(0.5)
+    jobs.interrupt(process)
+    bystander.wait(10)
 
 
 @pytest.mark.parametrize("name", ["%2e%2e", "..%2fruns", "none", "a%00b", "a/b"])
