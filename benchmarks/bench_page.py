@@ -171,8 +171,8 @@ def ranks(part: Part, _: Path) -> str:
         for row in rows
     ]
     return (
-        f"Training the codec of `{part['corpus']}` on the CPU (gloo); threads: {part['threads in all']}. A step of two ranks "
-        f"hears twice as much.\n\n{table(['processes', 's of sound a second', 'ms a step', ''], body)}"
+        f"Training the codec of `{part['corpus']}` on the CPU (gloo), {part['threads']}. A step of two ranks takes twice as "
+        f"much sound.\n\n{table(['processes', 's of sound a second', 'ms a step', ''], body)}"
     )
 
 
