@@ -192,19 +192,11 @@ def test_a_failure_leaves_nothing_and_keeps_the_old_file(tmp_path, tone):
 
 
 @pytest.mark.parametrize(("name", "depth"), [("wav", 24), ("flac", 24), ("ogg", 24), ("mp3", 24)])
-def test_a_full_disk_is_said_in_words(tmp_path, noise, monkeypatch, name, depth):
+def test_a_full_disk_is_said_in_words(tmp_path, noise, full_disk, name, depth):
     """Guards against a truncated file when the disk fills up: libsndfile may hear of it only at the end."""
-    resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-        with pytest.raises(OutputError) as caught:
-            write_audio(tmp_path / "a", noise(4.0), format=name, bit_depth=depth, channels=1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    full_disk(10_000)
+    with pytest.raises(OutputError) as caught:
+        write_audio(tmp_path / "a", noise(4.0), format=name, bit_depth=depth, channels=1)
     assert str(tmp_path / "a") in caught.value.what
     assert not list(tmp_path.iterdir())
 

@@ -103,20 +103,12 @@ def test_two_at_once(tmp_path, noise, save, monkeypatch):
     assert [file.name for file in cache_folder().iterdir()] == ["1" * 64 + ".npy"]
 
 
-def test_a_full_disk_is_said_in_words(tmp_path, noise, save):
+def test_a_full_disk_is_said_in_words(tmp_path, noise, save, full_disk):
     """Guards against a process killed by a memory map on a full disk."""
-    resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
     path = save(tmp_path / "a.wav", noise(2.0))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
-        with pytest.raises(OutputError, match="DISTILL_HOME"):
-            decoded(path, "2" * 64)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    full_disk(50_000)
+    with pytest.raises(OutputError, match="DISTILL_HOME"):
+        decoded(path, "2" * 64)
     assert not list(cache_folder().iterdir())
 
 
