@@ -187,14 +187,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_guessing_goes_on_after_half_a_minute(locked: Any, clock: SimpleNamespace) -> None:
-    """Guards against a lock that stays shut for whoever knows the password, and one that opens again at once."""
-    for number in range(5):
-        locked.post("/login", json={"password": f"guess {number}"})
+    """Guards against a lock that stays shut for whoever knows the password, one that opens at once, and one that shuts once."""
+
+    def guess() -> int:
         clock.now += 1
-    clock.now += 24.9  # half a minute after the first
+        return int(locked.post("/login", json={"password": "wrong horse"}).status_code)
+
+    assert [guess() for _ in range(6)] == [403] * 5 + [429]
+    clock.now += 24.9  # since the first guess 29.9
     assert locked.post("/login", json={"password": "correct horse"}).status_code == 429
     clock.now += 0.2
     assert locked.post("/login", json={"password": "correct horse"}).status_code == 200
+    clock.now += 30
+    assert [guess() for _ in range(6)] == [403] * 5 + [429]
 
 
 def test_a_password_that_was_given_counts_for_thirty_days(locked: Any, clock: SimpleNamespace) -> None:
