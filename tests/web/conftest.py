@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PAGE = "http://127.0.0.1:8765"
 PATIENCE_MS = 30_000
+ENDS_WITHIN_S = 120
+"""So long may a server take for what was asked of it last; a test that failed may have left a connection open for ever."""
 
 
 class Client:
@@ -115,7 +117,8 @@ def _running(create: Callable[[int], Any], shutdown_s: int | None = None) -> Ite
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(ENDS_WITHIN_S)
+    assert not thread.is_alive(), "the server does not end"
 
 
 @pytest.fixture(scope="session")
