@@ -183,6 +183,26 @@ def test_a_picture_shows_the_sound_where_it_is(client: Any, save: Callable[..., 
     assert mel[:, look["mel_columns"] // 4].max() == 0
 
 
+def test_a_spectrogram_shows_every_moment_where_it_is(save: Callable[..., Path], tmp_path: Path) -> None:
+    """Guards against the last second of eleven drawn as wide as the ten before it."""
+    clicks = np.zeros((1, 11 * 48_000), np.float32)
+    clicks[:, 24_000::48_000] = 0.5
+    save(tmp_path / "clicks.wav", clicks)
+    look = sound.picture(tmp_path / "clicks.wav")
+    loudness = np.frombuffer(base64.b64decode(look.mel), np.uint8).reshape(look.bands, look.mel_columns).mean(axis=0)
+    struck = [int(second * len(loudness) / look.mel_seconds) for second in np.arange(11) + 0.5]
+    is_loud = loudness > loudness.max() / 2
+    assert all(is_loud[column - 1 : column + 2].any() for column in struck)
+    assert is_loud.sum() <= 4 * len(struck), "nothing sounds between them"
+
+
+def test_mono_and_stereo_that_are_equally_loud_have_one_level(save: Callable[..., Path], tmp_path: Path) -> None:
+    """Guards against mono that is played 3 dB louder than stereo: a browser plays one channel on both sides."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((1, 96_000)).astype(np.float32)
+    one, two = save(tmp_path / "one.wav", noise), save(tmp_path / "two.wav", np.repeat(noise, 2, axis=0))
+    assert sound.loudness_db(one) == pytest.approx(sound.loudness_db(two), abs=1e-6)
+
+
 def test_a_soft_sound_is_drawn_as_a_loud_one(client: Any, save: Callable[..., Path], tmp_path: Path) -> None:
     """Guards against steps in the waveform of what is soft, and a spectrogram of it with a bright ground."""
     time = np.arange(96_000) / 48_000
