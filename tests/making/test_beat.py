@@ -123,10 +123,18 @@ def test_a_stream_is_the_piece_that_is_generated(
 
 @pytest.mark.parametrize(
     ("cycle", "own", "expected"),
-    [(Cycle(100.0), 24.0, 25.0), (Cycle(10.0), 24.0, 10.0), (Cycle(96.0, 4), 25.0, 24.0), (Cycle(96.0, 8), 25.0, 24.0)],
+    [
+        (Cycle(100.0), 24.0, 25.0),
+        (Cycle(10.0), 24.0, 10.0),
+        (Cycle(96.0, 4), 25.0, 24.0),
+        (Cycle(96.0, 8), 25.0, 24.0),
+        (Cycle(96.0, 3), 50.0, 32.0),
+        (Cycle(96.0, 6), 70.0, 32.0),
+        (Cycle(96.0, 1), 200.0, 96.0),
+    ],
 )
 def test_a_loop_holds_a_whole_number_of_beats(cycle: Cycle, own: float, expected: float) -> None:
-    """Guards against loops whose beat jumps where they begin anew."""
+    """Guards against loops whose beat jumps where they begin anew, as one and a half of the recordings' beats would."""
     assert cycle.period(own) == pytest.approx(expected)
 
 

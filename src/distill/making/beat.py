@@ -191,7 +191,10 @@ class Cycle:
         if self.beats is None:
             return self.positions / max(1, round(self.positions / own))
         counted = self.positions / self.beats
-        return float(counted * 2.0 ** round(math.log2(own / counted)))
+        doublings = round(math.log2(own / counted))
+        while doublings > 0 and self.beats % 2**doublings:  # or the loop would end in the middle of a beat
+            doublings -= 1
+        return float(counted * 2.0**doublings)
 
 
 class Beat:
