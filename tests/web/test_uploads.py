@@ -196,6 +196,14 @@ def test_a_spectrogram_shows_every_moment_where_it_is(save: Callable[..., Path],
     assert is_loud.sum() <= 4 * len(struck), "nothing sounds between them"
 
 
+def test_a_passage_is_rounded_to_the_nearest_number(save: Callable[..., Path], tmp_path: Path) -> None:
+    """Guards against samples that are rounded down: half a bit of offset, twice the error."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((1, 48_000)).astype(np.float32)
+    heard, _ = soundfile.read(io.BytesIO(sound.passage(save(tmp_path / "a.wav", noise, subtype="FLOAT"), 0.25, 0.5)))
+    off = 32768 * (heard[480:-480] - noise[0, 12_480:35_520])
+    assert np.abs(off).max() <= 0.5
+
+
 def test_mono_and_stereo_that_are_equally_loud_have_one_level(save: Callable[..., Path], tmp_path: Path) -> None:
     """Guards against mono that is played 3 dB louder than stereo: a browser plays one channel on both sides."""
     noise = 0.1 * np.random.default_rng(0).standard_normal((1, 96_000)).astype(np.float32)

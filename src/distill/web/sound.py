@@ -20,6 +20,7 @@ import soundfile
 
 from distill.audio.mixing import mono
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.rounding import rounded
 from distill.files.atomic import make_folder, write_json
 from distill.files.home import home
 from distill.files.regular import absolute, native
@@ -124,7 +125,7 @@ def passage(path: Path, begin: float, seconds: float) -> bytes:
         sound[:, :fade] *= ramp
         sound[:, -fade:] *= ramp[::-1]
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(sound, -1, 1).T, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(buffer, rounded(sound.T, 16), SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
 
 
