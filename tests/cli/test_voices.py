@@ -162,7 +162,7 @@ def test_a_passage_is_not_replaced_by_itself(distill: Distill, spoken: Path, tmp
     ],
 )
 def test_what_is_left_beside_a_passage(begin: float, end: float, left: list[tuple[str, int, int]]) -> None:
-    """Of the recording and of its near-copies; at ten positions a second."""
+    """Of the recording itself; at ten positions a second."""
     codes = torch.arange(30)[:, None]
     stretches = [
         Stretch(name, np.zeros((1, 3000), np.float32), 0, codes, take, sha256=name, tolls=np.arange(30.0))
