@@ -248,6 +248,21 @@ def beat_of_openings(
     return _beat(metronome, model.header.beat_strength, pulses, 0, positions, cycle)
 
 
+def beats_of_openings(model: Model, seeds: Sequence[int], cycle: Cycle) -> list[tuple[float, float] | None]:
+    """Where the beats of loops lie that begin as recordings do: the first one and their period, in positions of the piece; None
+    where none is known."""
+    metronome = Metronome.of(model)
+    if metronome is None:
+        return [None] * len(seeds)
+    openings = Openings(model)
+    found: list[tuple[float, float] | None] = []
+    for index, place in map(openings.place, seeds):
+        pulse = metronome.pulse(model.trained_on[index].codes, place)
+        period = 0.0 if pulse is None else cycle.period(pulse.period)
+        found.append(None if pulse is None else (int(pulse.profile.argmax()) / BINS * period, period))
+    return found
+
+
 def beat_of_prompt(model: Model, prompt: Tensor, count: int, positions: int) -> Beat | None:
     """The beat of ``count`` streams that all go on from the codes ``[P, Q]``, with ``positions`` further ones."""
     metronome = Metronome.of(model)
