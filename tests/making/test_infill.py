@@ -29,7 +29,7 @@ def model() -> Model:
 
 @pytest.fixture
 def recording() -> np.ndarray:
-    return 0.3 * np.random.default_rng(0).standard_normal((1, 100_000)).astype(np.float32)
+    return 0.1 * np.random.default_rng(0).standard_normal((1, 100_000)).astype(np.float32)
 
 
 @pytest.mark.parametrize(("begin", "end"), [(0.5, 0.9), (0.0, 0.3), (1.9, 100_000 / 48_000)])
@@ -60,6 +60,19 @@ def test_at_the_ends_of_the_recording_new_sound_is_faded(
     steps = np.abs(np.diff(audio[made.start : made.stop]))
     assert begin > 0 or steps[:500].max() < 0.02
     assert made.stop < len(audio) or steps[-500:].max() < 0.02
+
+
+def test_the_level_is_held_where_old_and_new_meet(model: Model, recording: np.ndarray) -> None:
+    """Guards against 3 dB less on both sides of a passage: old and new sound are never twice the same."""
+
+    class Noise(Held):
+        def blocks(self, codes: torch.Tensor) -> Iterator[np.ndarray]:
+            yield 0.1 * np.random.default_rng(5).standard_normal((1, 1024 * len(codes))).astype(np.float32)
+
+    made = replace(infill(model, recording, 0.5, 0.9)[0], voice=Noise())
+    audio = made.audio(model)[0]
+    for middle in (made.start + 480, made.stop - 480):
+        assert audio[middle - 240 : middle + 240].std() > 0.1 * 10 ** (-1 / 20)
 
 
 class Held:

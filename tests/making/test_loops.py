@@ -112,17 +112,26 @@ def test_a_loop_has_no_part_in_how_the_piece_fades_out(monkeypatch: pytest.Monke
     def latest(audio: np.ndarray, samples: int, rate: int, *_: object) -> tuple[int, float]:
         return audio.shape[1] - samples - round(loops.FADE_SECONDS * rate), 0.0
 
-    def made(_model: Model, seconds: float, *_: object, **__: object) -> list[Generation]:
-        return [
-            Generation(torch.zeros(round(RATE * seconds) // 1024 + 1, 1), seconds, 0, Sampling(), RATE, voice=Steady())
-        ]
-
     monkeypatch.setattr(loops, "best_cut", latest)
-    monkeypatch.setattr(loops, "generate", made)
+    monkeypatch.setattr(loops, "generate", steady_pieces)
     model = cast(Model, SimpleNamespace(codec=SimpleNamespace(sample_rate=RATE, hop=1024)))
     (loop,) = loops.make_loops(model, RATE)
     assert loop.start == RATE, "the spare second is all there to choose from"
     np.testing.assert_allclose(loop.audio(model), 1, atol=1e-6)
+
+
+def test_the_beat_of_its_opening_is_where_a_loop_in_beats_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a beat in positions that is taken for one in samples, and against one for loops that are in seconds."""
+    monkeypatch.setattr(loops, "beats_of_openings", lambda *_: [(10.0, 24.0)])
+    monkeypatch.setattr(loops, "generate", steady_pieces)
+    model = cast(Model, SimpleNamespace(codec=SimpleNamespace(sample_rate=RATE, hop=1024)))
+    assert loops.make_loops(model, 2 * RATE, beats=4)[0].start % (24 * 1024) == 10 * 1024
+    assert loops.make_loops(model, 2 * RATE)[0].start % (24 * 1024) != 10 * 1024
+
+
+def steady_pieces(_model: Model, seconds: float, *_: object, **__: object) -> list[Generation]:
+    codes = torch.zeros(round(RATE * seconds) // 1024 + 1, 1)
+    return [Generation(codes, seconds, 0, Sampling(), RATE, voice=Steady())]
 
 
 class Steady:

@@ -119,7 +119,7 @@ def render(
             new.gain = _without_clipping(new, border, length, join.gain)
             start, stop = border + join.start, border + join.start + join.length
             done = replace(begun, length=stop - begun.start, fade_out=join.length)
-            fade = cross_fade(voice.read(start, stop), new.read(start, stop), join.correlation)
+            fade = cross_fade(voice.read(start, stop), new.read(start, stop))
             yield np.concatenate([voice.read(given, start), fade], axis=1), (done,)
             begun = Placed(
                 stretch=grain.stretch,
@@ -229,12 +229,12 @@ def _fade_place(attacks: np.ndarray, arrivals: np.ndarray, room: int, first: int
     return found
 
 
-def cross_fade(old: np.ndarray, new: np.ndarray, correlation: float) -> np.ndarray:
+def cross_fade(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Two sounds ``[C, n]`` as one that begins as the old and ends as the new, within full scale where both are.
 
-    Its level is kept where they agree (``correlation``) as where they have nothing in common; where they cancel none can be.
+    Its level is kept where they agree as where they have nothing in common; where they cancel none can be.
     """
-    for kept in (correlation, 1.0):
+    for kept in (waveform_correlation(old, new), 1.0):
         out, into = _gains(old.shape[1], kept)
         fade = old * out + new * into
         if np.abs(fade).max(initial=0) <= 1:

@@ -191,7 +191,7 @@ def cut_loop(audio: np.ndarray, start: int, samples: int, sample_rate: int) -> n
     """``samples`` of ``audio [C, N]`` from ``start`` on, begun with a fade from what follows their end."""
     loop = audio[:, start : start + samples].copy()
     after, begun = _sides(audio, start, samples, sample_rate)
-    loop[:, : begun.shape[1]] = cross_fade(after, begun, waveform_correlation(after, begun))
+    loop[:, : begun.shape[1]] = cross_fade(after, begun)
     return loop
 
 
