@@ -297,10 +297,7 @@ def insert_unlocked(locked: np.ndarray, column: int, count: int) -> np.ndarray:
 
 
 def samples_left(samples: int, columns: int, first: int, stop: int, hop: int) -> int:
-    """How long a sound of ``samples`` in ``columns`` is without those from ``first`` to ``stop``.
-
-    Its last column may be longer than the sound; where that one goes, all that are left are whole.
-    """
+    """Of a sound from which columns were deleted. Its last one may be partly filled; without that, all are whole."""
     return first * hop if stop == columns else samples - (stop - first) * hop
 
 

@@ -159,7 +159,7 @@ def seam_warning(seams: Sequence[float]) -> str:
 def best_cut(
     audio: np.ndarray, samples: int, sample_rate: int, beat: tuple[float, float] | None = None
 ) -> tuple[int, float]:
-    """Where a loop of ``samples`` is best cut out of ``audio [C, N]``: its first sample, and its :attr:`Loop.seam`.
+    """Where a loop of ``samples`` is best cut out of ``audio [C, N]``: its first sample, and the seam there (:class:`Loop`).
 
     Args:
         beat: the first beat and their period, in samples: of cuts as good as the best, the one nearest to a beat is taken.
