@@ -252,8 +252,17 @@ def checked_header(path: Path, table: Table) -> Header:
             f"{FORMAT_VERSION[0]}.x).",
             f"Install distill-audio {major}.0 or newer: pip install -U distill-audio",
         )
+    return possible_header(table.about)
+
+
+def possible_header(text: str) -> Header:
+    """A header from its JSON, checked field by field, when a file is read and before one is written.
+
+    Raises:
+        UnusableError: if it holds values that are not possible.
+    """
     try:
-        header = Header.model_validate_json(table.about, strict=True)
+        header = Header.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise UnusableError("its header holds values that are not possible") from error
     if header.prior is not None and (

@@ -27,6 +27,7 @@ from distill.models.header import (
     SourceRecord,
     checked_header,
     errors_in_words,
+    possible_header,
 )
 from distill.models.prior import CodePrior
 from distill.models.sound import Sound, check_sounds
@@ -163,7 +164,7 @@ def save_model(path: Path, model: Model) -> Path:
     """Writes the model whole or not at all.
 
     Raises:
-        OutputError: if the file system refuses.
+        OutputError: if the file system refuses, or the file could not be opened again.
     """
     tensors = {f"codec.{name}": tensor for name, tensor in _codec_tensors(model.codec).items()}
     tensors["code_counts"] = model.code_counts
@@ -180,7 +181,14 @@ def save_model(path: Path, model: Model) -> Path:
     changes["sounds"] = tuple(sound.record for sound in sounds)
 
     def header(digest: str) -> str:
-        return model.header.model_copy(update={**changes, "digest": digest}).model_dump_json()
+        text = model.header.model_copy(update={**changes, "digest": digest}).model_dump_json()
+        try:
+            possible_header(text)
+        except UnusableError as error:
+            raise OutputError(
+                f"{path} is not written, as it could not be opened again: {error}.", "Change what its header says."
+            ) from error
+        return text
 
     try:
         content = encode(tensors, KEY, header)
