@@ -119,6 +119,15 @@ def test_a_quiet_batch_at_first_is_no_measure() -> None:
     assert watch.trouble(2000.0, True)
 
 
+def test_good_states_may_lie_far_apart() -> None:
+    """Guards against an even loss that counts as stuck before the steps are over after which the plan has it kept as good."""
+    watch = Watch(good_every=150)
+    for _ in range(400):
+        assert not watch.trouble(2.3, True)
+        if watch.is_good:
+            watch.mark_good()
+
+
 def test_a_loss_that_creeps_up() -> None:
     """Guards against a measure that moves along with a slow explosion, and against one that never ends but stays high."""
     for losses in ([1.01**step for step in range(200)], [1.0] * 30 + [2.0] * 130):
