@@ -131,7 +131,10 @@ class Schedule:
     @property
     def _last_step(self) -> float:
         planned = math.inf if self._epochs is None else self._epochs * self._steps_per_epoch
-        return planned if self.cooldown is None else min(planned, self.cooldown.step * (1 + self.cooldown.share))
+        if self.cooldown is None:
+            return planned
+        # Whole epochs are meant, and the share is a fraction that may lie a little above.
+        return min(planned, round(self.cooldown.step * (1 + self.cooldown.share)))
 
     @property
     def _last_second(self) -> float:
