@@ -1,6 +1,7 @@
 """Every command and every Python line in the README is run, in order, on a small corpus with small models."""
 
 import contextlib
+import dataclasses
 import re
 import runpy
 import shlex
@@ -53,7 +54,10 @@ def folder(
     shutil.copytree(small_corpus, tmp_path / "my-recordings")
     monkeypatch.chdir(tmp_path)
     codec, prior = small_distill.small_sizes()
-    suggest(codec=lambda corpus: codec, prior=lambda model, corpus, minutes=None: prior)
+    suggest(
+        codec=lambda corpus: dataclasses.replace(codec, channels=corpus.channels),
+        prior=lambda model, corpus, minutes=None: prior,
+    )
     return tmp_path
 
 

@@ -324,7 +324,7 @@ def gradients(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate of all parameters for the next step."""
+    """Sets the learning rate of all parameters for the next step, whatever rates their groups were made with."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
