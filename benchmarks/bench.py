@@ -11,6 +11,7 @@ sampling beside plain loops, in one run), ``length`` (from a minute to ten hours
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -44,6 +45,7 @@ from distill.recordings.passages import whole_recordings
 from distill.recordings.windows import spread
 
 DOCS = Path(__file__).parent.parent / "docs"
+SOURCE = DOCS.parent / "src" / "distill"
 OPUS_KILOBITS = (6, 12, 16, 24, 32, 48)
 HOURS = (1 / 60, 1 / 6, 1.0, 10.0)
 CODEC_MINUTES, PRIOR_MINUTES, RANKS_MINUTES = 4.0, 1.5, 0.75
@@ -110,11 +112,11 @@ def length(_: Path, work: Path, __: Path | None) -> dict[str, Any]:
 
 
 def ranks(corpus: Path, work: Path, _: Path | None) -> dict[str, Any]:
-    """Seconds of sound the codec trains on each second, in one process and in two, each with one thread."""
+    """Seconds of sound the codec trains on each second, in one process and in two, one thread each."""
     rows = []
     for size in (1, 2):
         words = ["--minutes", RANKS_MINUTES, "--devices", size, "--device", "cpu", "--name", f"ranks-{size}"]
-        trained = codec_benchmark.distill("train", corpus, *words, "--out", work)
+        trained = codec_benchmark.distill("train", corpus, *words, "--out", work, OMP_NUM_THREADS="1")
         lines = Path(trained["events"]).read_text(encoding="utf-8").splitlines()
         steps = [event for event in map(json.loads, lines) if "audio_seconds" in event][5:]
         seconds, took = (sum(step[name] for step in steps) for name in ("audio_seconds", "step_time_s"))
@@ -122,7 +124,7 @@ def ranks(corpus: Path, work: Path, _: Path | None) -> dict[str, Any]:
             {"ranks": size, "audio s/s": seconds / took, "ms a step": 1000 * took / len(steps), "steps": len(steps)}
         )
         (work / f"ranks-{size}.distill").unlink()
-    return {"rows": rows, "threads in all": os.environ.get("OMP_NUM_THREADS", "as PyTorch chooses")}
+    return {"rows": rows, "threads": "one thread each"}
 
 
 def copies(corpus: Path, _: Path, __: Path | None) -> dict[str, Any]:
@@ -143,14 +145,23 @@ PARTS: dict[str, Callable[[Path, Path, Path | None], dict[str, Any]]] = {
 
 
 def codec_of(corpus: Path, work: Path, given: Path | None) -> Path:
-    """The model that was given, or a codec of these very recordings, trained once in the folder for work."""
+    """The model that was given, or a codec that this very Distill trained on these very recordings, in the folder for work."""
     if given is not None:
         return given
-    path = work / f"bench-{import_corpus(corpus).fingerprint[:8]}.distill"
+    path = work / f"bench-{import_corpus(corpus).fingerprint[:8]}-{source_digest()[:8]}.distill"
     if not path.exists():
         words = ["--minutes", CODEC_MINUTES, "--name", path.stem, "--device", "cpu", "--out", work]
         codec_benchmark.distill("train", corpus, *words)
     return path
+
+
+def source_digest() -> str:
+    """SHA-256 of Distill's own files: another Distill trains another codec."""
+    digest = hashlib.sha256()
+    for path in sorted(SOURCE.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(path.relative_to(SOURCE).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def machine() -> str:
@@ -191,6 +202,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a model of these recordings, instead of one that is trained here")
     parser.add_argument("--page-only", action="store_true", help="draws the page from the figures that are there")
     wanted = parser.parse_args()
+    codec_benchmark.in_a_home_of_its_own(wanted.work)
     results = DOCS / "benchmarks.json"
     found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
     for name in () if wanted.page_only else wanted.part or PARTS:

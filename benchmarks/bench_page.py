@@ -14,8 +14,8 @@ _HEAD = """# Benchmarks
 
 Written by `make bench` (`benchmarks/bench.py`), meant for twenty minutes of two quiet cores; `make bench CORPUS=my-recordings`
 measures your own. Every part says when, on what, and with which command it was measured, and can be measured again alone. The
-figures are in [benchmarks.json](benchmarks.json). Where a machine was shared with other work, seconds on the wall and figures
-per second are worse than on a quiet one; seconds of a core, bits, distances and memory are not.
+figures are in [benchmarks.json](benchmarks.json). Where a machine was shared with other work, seconds and figures per second
+are worse than on a quiet one; bits, distances and memory are not. [measured.md](measured.md) says what `loops` is.
 """
 _JUDGES = ("mel", "kept", "cents", "invented", "movement", "line", "grain")
 _FORMS = {
@@ -171,8 +171,8 @@ def ranks(part: Part, _: Path) -> str:
         for row in rows
     ]
     return (
-        f"Training the codec of `{part['corpus']}` on the CPU (gloo); threads: {part['threads in all']}. A step of two ranks "
-        f"hears twice as much.\n\n{table(['processes', 's of sound a second', 'ms a step', ''], body)}"
+        f"Training the codec of `{part['corpus']}` on the CPU (gloo), {part['threads']}. A step of two ranks takes twice as "
+        f"much sound.\n\n{table(['processes', 's of sound a second', 'ms a step', ''], body)}"
     )
 
 

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -125,6 +126,7 @@ def measure(hours: float, out: Path, steps: tuple[str, ...] = STEPS) -> dict[str
     folder = out / f"{hours:g}h"
     row: dict[str, Any] = {"hours": hours, "sound s": make_corpus(folder, hours)}
     home = out / f"home-{hours:g}h"
+    shutil.rmtree(home, ignore_errors=True)  # of a measurement that was broken off: its first import would be none
     for name in steps:
         words = [sys.executable, __file__, "--step", name, "--folder", str(folder), "--out", str(out)]
         done = subprocess.run(

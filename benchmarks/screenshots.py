@@ -1,4 +1,4 @@
-"""Pictures of every tab of the dashboard, in both widths and both themes, into docs/images.
+"""Pictures of every tab of the dashboard, in both widths and both themes; pages show two of them, from docs/images.
 
     python benchmarks/screenshots.py --minutes 4
     python benchmarks/screenshots.py --home FOLDER [--minutes 0.5]
@@ -150,7 +150,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--home", type=Path)
-    parser.add_argument("--out", type=Path, default=DOCS / "images")
+    parser.add_argument("--out", type=Path, default=Path("screenshots"))
     parser.add_argument("--report", type=Path)
     given = parser.parse_args()
     if given.report is not None:

@@ -22,7 +22,7 @@ import small_distill
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest_plugins = ["made_sounds"]
+pytest_plugins = ["made_sounds", "processes"]
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -43,8 +43,12 @@ LONGEST = ("end_to_end", "training", "test_docs.py", "cli", "web", "test_pipelin
 """Files and folders of tests that take the longest: where tests run side by side these begin, after those in a browser."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A long file that begins last would keep one process at work and all others waiting."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes hours runs where it is asked for; a long file that begins last would keep one process at work and all others
+    waiting."""
+    if "slow" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
     here = Path(__file__).parent
 
     def rank(item: pytest.Item) -> int:

@@ -126,7 +126,7 @@ def use_small_sizes() -> None:
     def prior_config(model: Any, corpus: object, minutes: float | None = None) -> Any:
         return dataclasses.replace(prior, num_quantizers=model.codec.num_quantizers)
 
-    sizes.codec_config_for = lambda corpus: codec
+    sizes.codec_config_for = lambda corpus: dataclasses.replace(codec, channels=corpus.channels)
     sizes.prior_config_for = prior_config
 
 

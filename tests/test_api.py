@@ -1,6 +1,7 @@
 """``import distill``: what the package's own page promises."""
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 import distill
 import small_distill
+from distill.codes import edit
 from distill.errors import (
     CodesFileError,
     CorpusError,
@@ -23,9 +25,9 @@ from distill.errors import (
     SettingError,
 )
 from distill.files.names import run_folders
-from distill.models import Model
+from distill.models import Model, save_model
 from distill.models.model_file import Source
-from distill.training.plan import Plan
+from distill.training.plan import Plan, StageEnd
 
 
 def tiny(seed: int = 0, channels: int = 1) -> Model:
@@ -130,6 +132,14 @@ def test_a_device_that_is_none(small_corpus: Path, tmp_path: Path) -> None:
         distill.load(tmp_path / "mine.distill", device="abacus")
 
 
+def test_a_device_of_pytorch_is_a_device(tmp_path: Path) -> None:
+    """Guards against "The device 'cpu' is unknown"."""
+    path = save_model(tmp_path / "tiny.distill", tiny())
+    assert distill.load(path, torch.device("cpu")).device == torch.device("cpu")
+    with pytest.raises(DeviceError, match="'meta' is unknown"):
+        distill.load(path, torch.device("meta"))
+
+
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("shape", [(30_000,), (1, 30_000), (2, 30_000)])
 def test_samples_there_and_back(shape: tuple[int, ...], channels: int) -> None:
@@ -186,6 +196,23 @@ def test_codes_the_model_does_not_have(wrong: torch.Tensor) -> None:
     codes = dataclasses.replace(distill.encode(model, np.zeros(2_000)), codes=wrong)
     with pytest.raises(CodesFileError, match="does not have"):
         distill.decode(model, codes)
+
+
+def test_edited_codes_are_decoded_as_long_as_they_say() -> None:
+    """Guards against grids of ``codes.edit`` that end in an AttributeError, and against longer ones that are cut in silence."""
+    model = tiny()
+    codes = distill.encode(model, np.random.default_rng(0).uniform(-0.5, 0.5, 30_000))
+    grid = codes.codes.numpy()
+    assert np.array_equal(distill.decode(model, dataclasses.replace(codes, codes=grid)), distill.decode(model, codes))
+    mirrored = dataclasses.replace(codes, codes=grid[::-1])
+    assert distill.decode(model, mirrored).shape == (1, 30_000)
+    longer = edit.repeat(grid, edit.select(grid, 0, 10), 2)
+    assert len(longer) == 40
+    with pytest.raises(CodesFileError, match=r"40 positions .* 30000 samples take 30\. .* samples=40960"):
+        distill.decode(model, dataclasses.replace(codes, codes=longer))
+    assert distill.decode(model, dataclasses.replace(codes, codes=longer, samples=40_960)).shape == (1, 40_960)
+    with pytest.raises(CodesFileError, match="does not have"):
+        distill.decode(model, dataclasses.replace(codes, codes=grid.astype(float)))
 
 
 def test_a_model_without_a_prior() -> None:
@@ -268,6 +295,21 @@ def test_a_training_is_refused_before_anything_is_read(odd: dict[str, Any], tmp_
     with pytest.raises(DistillError, match=next(iter(odd))):
         distill.train(tmp_path / "nowhere", tmp_path / "new.distill", **odd)
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_can_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a training that ends as its state is to be saved for the first time, since its epochs are NumPy's."""
+    told = list[Any]()
+    monkeypatch.setattr("distill.api.import_corpus", lambda *_, **__: SimpleNamespace(seconds=60.0))
+    monkeypatch.setattr("distill.api.split_corpus", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "distill.pipeline.train_codec_in_stages", lambda *words, **_: (told.extend(words), (None, None))[1]
+    )
+    monkeypatch.setattr("distill.pipeline.add_prior", lambda *words, **_: told.extend(words))
+    numbers: Any = {"epochs": np.int64(2), "minutes": np.float32(8), "seed": np.int32(3)}
+    distill.train(tmp_path, tmp_path / "mine.distill", quality="high", **numbers)
+    plans = [dataclasses.asdict(one) for one in told if isinstance(one, Plan | StageEnd)]
+    assert [json.loads(json.dumps(plan))["epochs"] for plan in plans] == [2, 2, 2]
 
 
 def test_a_long_first_reading_leaves_the_prior_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,17 @@
-"""The page of benchmarks: drawn from figures alone, with parts that are missing, and never edited by hand."""
+"""Benchmarks measure what they say, in a place of their own; their page is drawn from figures alone, never edited by hand."""
 
 import json
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from distill.files.home import home
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -36,7 +41,8 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_each_folder_of_recordings_has_a_codec_of_its_own(
     bench: Any, small_corpus: Path, save: Any, noise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards against figures of one's own recordings that are the demo's codec's, as it was trained there before."""
+    """Guards against figures of one's own recordings that are the demo's codec's, as it was trained there before, and against
+    those of a codec that an earlier Distill left there."""
     trained: list[Path] = []
 
     def train(_: str, corpus: Path, *words: Any) -> None:
@@ -45,14 +51,124 @@ def test_each_folder_of_recordings_has_a_codec_of_its_own(
         (told["--out"] / f"{told['--name']}.distill").write_text(str(corpus))
 
     monkeypatch.setattr("codec.distill", train)
-    mine, work, given = tmp_path / "mine", tmp_path / "work", tmp_path / "given.distill"
-    work.mkdir()
+    mine, work, given, source = (tmp_path / name for name in ("mine", "work", "given.distill", "distill"))
+    monkeypatch.setattr(bench, "SOURCE", source)
+    for folder in (work, source):
+        folder.mkdir()
+    (source / "a.py").write_text("before")
     save(mine / "a.wav", noise(2.0))
     given.touch()
     for corpus in (small_corpus, mine, mine, small_corpus):
         assert bench.codec_of(corpus, work, None).read_text() == str(corpus)
     assert trained == [small_corpus, mine]
+    (source / "a.py").write_text("after")
+    assert bench.codec_of(mine, work, None).read_text() == str(mine)
+    assert trained == [small_corpus, mine, mine]
     assert bench.codec_of(mine, work, given) == given
+
+
+@pytest.mark.parametrize("name", ["bench", "codec"])
+def test_nothing_of_it_comes_into_the_persons_own_folder(
+    name: str, bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against the states of a person's finished runs, which made room for those of the benchmark, and against a library
+    that lists its models for good."""
+    folder, homes = tmp_path / "recordings", []
+
+    def measure(*_: Any) -> dict[str, Any]:
+        homes.append(home())
+        return {}
+
+    work = ["--work", str(tmp_path / "work"), "--corpus", str(folder), "--part", "copies"]
+    words = {"bench": work, "codec": ["--out", str(tmp_path / "work"), str(folder)]}
+    monkeypatch.setattr(sys, "argv", [name, *words[name]])
+    monkeypatch.setattr("codec.measure", measure)
+    monkeypatch.setitem(bench.PARTS, "copies", measure)
+    for one, stub in {"DOCS": tmp_path, "machine": str, "bench_page": SimpleNamespace(write=measure)}.items():
+        monkeypatch.setattr(bench, one, stub)
+    sys.modules[name].main()
+    assert {*homes} == {tmp_path / "work" / "home"}
+
+
+def test_one_process_is_compared_with_two_of_as_many_threads(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against one process that has all threads, beside two that have half of them each."""
+    threads = []
+
+    def train(*words: Any, **environment: str) -> dict[str, str]:
+        threads.append(environment.get("OMP_NUM_THREADS"))
+        told = dict(zip(words[2::2], words[3::2], strict=True))
+        (tmp_path / f"{told['--name']}.distill").touch()
+        (tmp_path / "codec.jsonl").write_text('{"audio_seconds": 2.0, "step_time_s": 0.5}\n' * 6)
+        return {"events": str(tmp_path / "codec.jsonl")}
+
+    monkeypatch.setattr("codec.distill", train)
+    found = bench.ranks(tmp_path, tmp_path, None)
+    assert threads == ["1", "1"]
+    assert [row["audio s/s"] for row in found["rows"]] == [4.0, 4.0]
+
+
+def test_a_command_gives_its_result_and_its_memory(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against memory in another unit, and against the result of a command that failed."""
+    code = "import json, sys; big = b'x' * 200_000_000; print(json.dumps({'said': sys.argv[3]})); sys.exit(len(sys.argv[4]))"
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    import codec
+
+    told = codec.distill("hello", "")
+    assert told["said"] == "hello"
+    assert 200e6 < told["peak_bytes"] < 200e9
+    with pytest.raises(subprocess.CalledProcessError):
+        codec.distill("hello", "x")
+
+
+def test_what_a_measurement_that_broke_off_has_read_is_read_again(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a first import that takes 0.3 s, as its recordings were read already."""
+    import long_corpus
+
+    def step(words: list[str], env: dict[str, str], **_: Any) -> SimpleNamespace:
+        place = Path(env["DISTILL_HOME"])
+        assert not place.exists()
+        (place / "cache").mkdir(parents=True)
+        return SimpleNamespace(returncode=0, stdout="{}")
+
+    monkeypatch.setattr(long_corpus.subprocess, "run", step)
+    for _ in range(2):
+        long_corpus.measure(1 / 60, tmp_path, ("first import",))
+
+
+def test_files_of_one_name_in_two_folders_are_compared_each_with_its_own(
+    bench: Any,
+    save: Any,
+    noise: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Guards against a/kick.wav that is compared with b/kick.wav, and against what has no partner and is passed over."""
+    import likeness
+
+    given, made = tmp_path / "given", tmp_path / "made"
+    for number, name in enumerate(("a/kick.wav", "b/kick.wav", "c.wav", "c.flac", "only here.wav")):
+        save(given / name, noise(1.0, seed=number))
+    shutil.copytree(given, made)
+    (made / "only here.wav").rename(made / "only there.wav")
+    (made / "c.wav").rename(made / "c.wav.wav")
+    (made / "c.flac").rename(made / "c.flac.flac")
+    monkeypatch.setattr(sys, "argv", ["likeness.py", str(given), str(made)])
+    likeness.main()
+    told = capsys.readouterr().out
+    assert told.startswith("without a partner: only here.wav, only there.wav\nfiles=4 kept=1.000")
+    assert "largest offset" in told
+    monkeypatch.setattr(sys, "argv", ["likeness.py", str(given / "a"), str(made / "b" / "none")])
+    with pytest.raises(SystemExit):
+        likeness.main()
+    assert "no file below" in capsys.readouterr().err
 
 
 def measured(**figures: Any) -> dict[str, Any]:
@@ -96,7 +212,7 @@ def test_every_part_has_its_place(page: Any, tmp_path: Path) -> None:
                 {"ranks": 1, "audio s/s": 10.0, "ms a step": 400.0},
                 {"ranks": 2, "audio s/s": 19.0, "ms a step": 420.0},
             ],
-            **{"threads in all": "1"},
+            threads="one thread each",
         ),
         "copies": measured(rows=[{"name": "as it is", "area": 0.999, "at 1 %": 1.0}]),
     }

@@ -53,7 +53,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def room(module: str) -> str:
-    """``distill.formats.files`` is in the room ``audio``."""
+    """``distill.formats.files`` is in the room ``formats``."""
     return module.split(".")[1]
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from distill.models.config import VQVAEConfig
+from distill.errors import SettingError
+from distill.models.config import PriorConfig, VQVAEConfig
 from distill.sizes import prior_config, too_short_for_larger
+from distill.training import train_prior, train_vqvae
 
 MODEL: Any = SimpleNamespace(header=SimpleNamespace(codec=VQVAEConfig()))
 
@@ -28,3 +30,20 @@ def test_a_prior_without_the_time_for_its_sound_is_smaller_and_says_so(
     assert said in words
     assert bool(said) == bool(words)
     assert prior_config(MODEL, corpus, {"hidden_size": 64}, minutes).hidden_size == 64
+
+
+@pytest.mark.parametrize(
+    ("train", "config", "said"),
+    [
+        (train_vqvae, VQVAEConfig(num_quantizers=8), "num_quantizers 8 is out of range. Choose 2 to 4"),
+        (train_vqvae, VQVAEConfig(codebook_size=2048), "codebook_size 2048 is out of range. Choose 16 to 1024"),
+        (train_vqvae, VQVAEConfig(voice="choir"), "voice 'choir' is out of range. Choose one of '"),  # type: ignore[arg-type]
+        (train_prior, PriorConfig(dropout=1.0), "dropout 1.0 is out of range. Choose 0 to under 1"),
+        (train_prior, PriorConfig(context=32_768), "context 32768 is out of range. Choose 8 to 16384"),
+    ],
+)
+def test_sizes_that_no_file_can_hold_are_refused_before_anything_is_read(train: Any, config: Any, said: str) -> None:
+    """Guards against a training that comes to its end, and saves a file that Distill then refuses to open."""
+    inputs = ("nowhere",) if train is train_vqvae else ("nowhere.distill", "nowhere")
+    with pytest.raises(SettingError, match=said):
+        train(*inputs, config)

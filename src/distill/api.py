@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
+import torch
 
 from distill import given, pipeline
 from distill.audio.mixing import in_channels, mix_of
@@ -92,6 +93,7 @@ def train(
     if minutes is None and epochs is None:
         minutes = HIGH_MINUTES if is_high else DEFAULT_MINUTES
     plan = pipeline.CodecPlan(epochs, minutes, seed=seed, device=device, precision=precision, from_scratch=from_scratch)
+    epochs, minutes = plan.epochs, plan.minutes  # as Python's numbers
     chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
     changes = {field: value for field, value in chosen.items() if value is not None}
     check_sizes(VQVAEConfig, changes)
@@ -118,7 +120,7 @@ def train(
         )
         if cancel_event is not None and cancel_event.is_set():
             return model
-        left = None if left_s is None else max((left_s - awake.seconds() + read) / 60, 0.02)
+        left = None if left_s is None else budget.minutes_left(left_s - awake.seconds() + read)
         prior_plan = pipeline.PriorPlan(
             epochs, left, seed=seed, device=device, precision=precision, from_scratch=from_scratch
         )
@@ -150,7 +152,7 @@ def _target(model_path: Path | str | None, name: str | None, folder: Path) -> Pa
     return new_model_path(path, name, folder)
 
 
-def load(model_path: Path | str, device: str = "cpu") -> Model:
+def load(model_path: Path | str, device: str | torch.device = "cpu") -> Model:
     """Opens a ``.distill`` file; frozen, in eval mode.
 
     Raises:
@@ -229,7 +231,8 @@ def decode(model: Model, codes: Codes) -> np.ndarray:
     """Codes as sound: float32 ``[C, N]`` at 48 kHz, exactly as long as what was encoded.
 
     Raises:
-        CodesFileError: if another model made the codes, or some are not in its codebooks.
+        CodesFileError: if another model made the codes, some are not in its codebooks, or there are more or fewer of them than
+            their ``samples`` take.
     """
     given.one_of(Model, model, "model", _LOAD)
     given.one_of(Codes, codes, "codes", "Make some with: distill.encode(model, AUDIO)")
@@ -239,11 +242,17 @@ def decode(model: Model, codes: Codes) -> np.ndarray:
             "Decode them with the model that made them.",
         )
     grid, config = codes.codes, model.header.codec
-    known = grid.ndim == 2 and grid.shape[1] == config.num_quantizers and len(grid) > 0
+    known = isinstance(grid, torch.Tensor) and not grid.is_floating_point()
+    known = known and grid.ndim == 2 and grid.shape[1] == config.num_quantizers and len(grid) > 0
     if not known or int(grid.min()) < 0 or int(grid.max()) >= config.codebook_size:
         raise CodesFileError(
             "These codes hold some that their model does not have.",
-            f"Keep the shape [S, {config.num_quantizers}] and the numbers in 0 to {config.codebook_size - 1}.",
+            f"Keep the shape [S, {config.num_quantizers}] and whole numbers from 0 to {config.codebook_size - 1}.",
         )
-    audio = np.concatenate(list(decode_chunks(model.codec, codes.codes, model.device)), axis=1)
+    if len(grid) != (positions := -(-codes.samples // config.hop)):
+        raise CodesFileError(
+            f"These codes are {len(grid)} positions of {config.hop} samples, and {codes.samples} samples take {positions}.",
+            f"Say how long they are now: dataclasses.replace(codes, samples={len(grid) * config.hop})",
+        )
+    audio = np.concatenate(list(decode_chunks(model.codec, grid, model.device)), axis=1)
     return audio[:, : codes.samples]

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from distill.errors import DistillError, InputError, LibraryError, SettingError
+from distill.files.installing import installing_extra
 
 if TYPE_CHECKING:
     import httpx
 
-EXTRA = "pip install 'distill-audio[client]'"
 _KINDS: dict[int, type[DistillError]] = {
     400: InputError,
     401: SettingError,
@@ -56,7 +56,9 @@ class Client:
         try:
             import httpx
         except ImportError as error:
-            raise DistillError("The client needs httpx, which is not installed.", f"Install it: {EXTRA}") from error
+            raise DistillError(
+                "The client needs httpx, which is not installed.", f"Install it: {installing_extra('client')}"
+            ) from error
         token = token.strip()  # a file's first line has an end
         if not token.isascii() or not token.isprintable() or " " in token:
             raise SettingError("The token holds what cannot be sent.", "Give it as distill serve shows it.")

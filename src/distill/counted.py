@@ -13,10 +13,11 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def bytes_in_words(count: float) -> str:
-    """So many bytes: ``3 kB``, ``0.4 MB``, ``12.0 GB``."""
-    if count >= 1e9:
+    """So many bytes: ``3 kB``, ``0.4 MB``, ``12.0 GB``; in the unit that suits the rounded number."""
+    if round(count / 1e6, 1) >= 1000:
         return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{math.ceil(count / 1e3)} kB"
+    kilobytes = math.ceil(count / 1e3)
+    return f"{count / 1e6:.1f} MB" if kilobytes >= 100 else f"{kilobytes} kB"
 
 
 def some_of(names: Sequence[str], most: int = NAMED) -> str:

@@ -25,9 +25,9 @@ from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
 from distill.files.atomic import ensure_writable
 from distill.files.home import home
+from distill.files.installing import installing, installing_extra
 from distill.files.names import command, run_folders
 from distill.files.regular import is_file, is_folder
-from distill.formats.more_formats import EXTRA
 from distill.library import Library
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
@@ -104,19 +104,21 @@ def versions(formats: Collection[str] | None = None) -> Iterator[Finding]:
         section,
         "libsndfile",
         soundfile.__libsndfile_version__ + (f", cannot read {', '.join(missing)}" if missing else ""),
-        "Install soundfile with its own library: pip install --force-reinstall soundfile" if missing else "",
+        f"Install soundfile with its own library: {installing('--force-reinstall', 'soundfile')}" if missing else "",
     )
     for package in _PACKAGES:
         try:
             yield Finding(section, package, version(package))
         except PackageNotFoundError:
-            yield Finding(
-                section, package, "not installed", "Install Distill again: pip install --upgrade distill-audio"
-            )
+            yield Finding(section, package, "not installed", f"Install it: {installing(package)}")
     try:
         yield Finding(section, "PyAV", version("av"))
     except PackageNotFoundError:
-        yield Finding(section, "PyAV", f"not installed; only M4A (AAC), WMA and the like need it: {EXTRA}")
+        yield Finding(
+            section,
+            "PyAV",
+            f"not installed; only M4A (AAC), WMA and the like need it: {installing_extra('more-formats')}",
+        )
     yield Finding(
         section, "opus-tools", "installed" if has_opus() else "not installed; only distill evaluate uses them"
     )

@@ -47,6 +47,15 @@ def whole(value: object, what: str) -> None:
         raise _refused(what, value, "a whole number is needed", f"Give a whole number, such as {what}=1.")
 
 
+def plain(value: Any) -> Any:
+    """A number of another library, such as one of NumPy's, as Python's own, which can be saved; all else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
+
+
 def seed(value: Any) -> None:
     """Refuses what the command would not take as ``--seed``.
 

@@ -148,7 +148,7 @@ def train_codec_in_stages(
     )
     if second_stage is None or (cancel_event is not None and cancel_event.is_set()):
         return model, None
-    minutes = second_stage.minutes if ends_at is None else max((ends_at - awake.seconds()) / 60, 0.02)
+    minutes = second_stage.minutes if ends_at is None else budget.minutes_left(ends_at - awake.seconds())
     second = RefinementPlan(
         second_stage.epochs,
         minutes,
@@ -347,7 +347,7 @@ def run(
             corpus,
             split,
             events_file(run_folder, "prior"),
-            plan.of_stage(PriorPlan, max(left_s / 60, 0.02)),
+            plan.of_stage(PriorPlan, budget.minutes_left(left_s)),
             callback=callback,
             cancel_event=cancel_event,
         )

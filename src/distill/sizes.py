@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Le
 
@@ -53,6 +53,22 @@ def prior_config(
         SettingError: if a change is out of range.
     """
     return _changed(prior_config_for(model, corpus, minutes), changes)
+
+
+def possible_sizes(config: C) -> C:
+    """The same sizes as plain numbers, if a model file can hold them. A config by itself checks only what must fit together.
+
+    Raises:
+        SettingError: if one is out of range.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config))
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        value = getattr(config, field)
+        raise SettingError(f"The config's {field} {value!r} is out of range.", _range(type(config), field)) from error
 
 
 def check_sizes(config: type[VQVAEConfig] | type[PriorConfig], changes: Mapping[str, Any]) -> None:
@@ -185,7 +201,10 @@ def _changed(config: C, changes: Mapping[str, Any]) -> C:
 
 
 def _range(config: type, field: str) -> str:
-    limits = get_type_hints(config, include_extras=True)[field].__metadata__
+    hint = get_type_hints(config, include_extras=True)[field]
+    if get_origin(hint) is Literal:
+        return f"Choose one of {', '.join(map(repr, get_args(hint)))}."
+    limits = hint.__metadata__
     lowest = next(limit.ge for limit in limits if isinstance(limit, Ge))
     highest = next(f"{limit.le:g}" if isinstance(limit, Le) else f"under {limit.lt:g}" for limit in limits[1:])
     return f"Choose {lowest:g} to {highest}."

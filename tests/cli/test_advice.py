@@ -5,6 +5,8 @@ import dataclasses
 import functools
 import re
 import shlex
+import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 import typer
 
 from distill.cli.app import app
+from distill.files.installing import installing_extra
 from distill.files.names import command
 from distill.models import load_model, save_model
 from distill.recordings.checksum import CHANGED
@@ -73,6 +76,8 @@ def test_every_command_put_together_is_one_that_there_is() -> None:
     found = list(commands())
     assert len(found) > 20
     for place, (program, *words) in found:
+        if words[:2] == ["-m", "pip"]:
+            continue  # the tests below are of those
         assert program == "distill" or program == "7", place
         name = " ".join(words[:2]) if words[:1] in (["models"], ["pieces"]) else "".join(words[:1])
         if name and name != "7":
@@ -103,6 +108,41 @@ def test_a_command_can_be_typed_whatever_a_file_is_called() -> None:
         (last,) = shlex.split(command("distill", "run", Path(name)))[2:]
         assert not last.startswith("-")
         assert Path(last) == Path(name)
+
+
+def extras() -> set[str]:
+    return set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
+
+
+def test_what_installs_an_extra_can_be_typed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a ``pip`` of another Python, and against quotes that the prompt of Windows takes for part of the name."""
+    here = [sys.executable, "-m", "pip", "install", "distill-audio[ray]"]
+    assert shlex.split(installing_extra("ray")) == here
+    monkeypatch.setattr("distill.files.names.os.name", "nt")
+    assert installing_extra("ray").endswith(" -m pip install distill-audio[ray]")
+
+
+def test_nothing_advises_to_install_what_nobody_published(source_texts: list[Any]) -> None:
+    """Guards against ``pip install -U distill-audio``: an index has no such package, or a stranger's."""
+    assert [one.place for one in source_texts if re.search(r"pip install|pypi\.org", one.text)] == []
+    asked = [
+        (path.name, ast.literal_eval(node.args[0]))
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "installing_extra"
+    ]
+    assert len(asked) > 5
+    assert [one for one in asked if one[1] not in extras()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_installs_is_the_folder_it_lies_in(page: Path) -> None:
+    """Guards against ``'distill-audio[ray]'``: quotes that the prompt of Windows keeps, and a name that is nobody's."""
+    installed = re.findall(r"pip\s+install\s+([^`\n]+)", page.read_text(encoding="utf-8"))
+    for words in installed:
+        named = re.fullmatch(r"-e \"\.\[([\w-]+)\]\"", words)
+        assert named is None or named[1] in extras(), words
+        assert named or words in ("-r requirements.lock", "--no-deps -e ."), words
 
 
 def test_what_is_odd_about_a_file_is_said_wherever_it_is_read(

@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import typer
 from torch.nn.modules.module import register_module_forward_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from distill import doctor
 from distill.audio.distance import Magnitude
@@ -29,6 +31,7 @@ from distill.doctor import (
     versions,
 )
 from distill.files.home import home
+from distill.files.installing import installing_extra
 from distill.library import Library
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
@@ -36,6 +39,7 @@ from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE
 from distill.recordings.corpus import import_corpus
 from distill.sizes import codec_config_for
+from distill.training.plan import CodecPlan
 
 CPU = torch.device("cpu")
 
@@ -135,8 +139,27 @@ def test_the_speed_is_that_of_a_codec_as_training_builds_it(
     assert built == [dataclasses.replace(trained, channels=2, codebook_size=256, bandwidth=24_000.0)]
 
 
-def test_the_speed_is_measured_and_extrapolated() -> None:
-    assert training_speed(CPU, seconds=0.0) > 0
+def test_the_speed_is_that_of_the_steps_after_the_first_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a speed that counts what the first steps prepare, other batches, or steps that were not taken."""
+    taken = [100.0, 100.0, 2.0, 2.0]
+    left, now = iter(taken), [0.0]
+
+    def stepped(*_: object) -> None:
+        now[0] += next(left)
+
+    monkeypatch.setattr("distill.doctor.time", SimpleNamespace(monotonic=lambda: now[0]))
+    hook = register_optimizer_step_post_hook(stepped)
+    try:
+        found = training_speed(CPU, seconds=3.0)
+    finally:
+        hook.remove()
+    assert not list(left)
+    plan = CodecPlan()
+    batch = plan.batch_size * plan.window_positions * VQVAEConfig().hop / 48_000
+    assert found == pytest.approx(2 * batch / 4)
+
+
+def test_the_speed_is_extrapolated() -> None:
     fast = {one.name: one for one in speed(lambda device: 25.0)}
     assert fast["10 min corpus"].number == pytest.approx(600.0)
     assert "about 10 minutes for the codec" in fast["10 min corpus"].value
@@ -260,7 +283,7 @@ def test_what_reads_a_telephone_s_recordings_is_named(monkeypatch: pytest.Monkey
     (found,) = [one for one in versions() if one.name == "PyAV"]
     assert found.is_well, "nothing is wrong where nobody needs it"
     assert "M4A" in found.value
-    assert "pip install 'distill-audio[more-formats]'" in found.value
+    assert installing_extra("more-formats") in found.value
 
 
 def test_what_is_wrong_ends_with_one_full_stop(

@@ -79,6 +79,10 @@ def test_longer_and_shorter(
     np.testing.assert_array_equal(longer[200:205, 1], grid[:5, 1])
     answer = distill("edit", tiny, sound, "--delete", "c0-c233", "--json")
     assert answer.json["samples"] == 1024 - 100
+    answer = distill("edit", tiny, sound, "--delete", "c200-c234", "--json")
+    assert answer.json["samples"] == 200 * 1024, (
+        "the last column, partly filled, is gone, so the last one left is whole"
+    )
 
 
 def test_a_graft_and_a_blend_of_another_sound(

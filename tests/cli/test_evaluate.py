@@ -27,6 +27,16 @@ def test_evaluate_says_how_faithful_the_codec_is(
     assert (tmp_path / "pages" / "tiny-evaluation-2.html").exists()
 
 
+def test_figures_alone(distill: Callable[..., Any], tiny: Path, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a page of some megabytes, with its grains, where a program wants only the figures."""
+    answer = distill("evaluate", tiny, small_corpus, "--no-opus", "--no-page", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["mel"] > 0
+    assert answer.json["page"] is None
+    assert list(Path().glob("*.html")) == []
+    assert "Listen" not in distill("evaluate", tiny, small_corpus, "--no-opus", "--no-page").err.split()
+
+
 def test_evaluate_refuses_what_it_cannot_measure(distill: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     distill("evaluate", tiny, tmp_path / "empty").refused("is empty")

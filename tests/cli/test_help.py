@@ -70,6 +70,33 @@ def test_help_of_a_verb_lists_its_options(verb: str, distill: Callable[..., Any]
     assert set(re.findall(r"│ [* ]*(--[a-z-]+)", answer.out)) == {*VERBS[verb].split(), "--json", "--debug", "--help"}
 
 
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_a_flag_takes_no_value(verb: str, distill: Callable[..., Any]) -> None:
+    """Guards against ``--json <bool>``, which reads as if true or false had to follow."""
+    lines = [line for line in distill(*verb.split(), "--help").out.splitlines() if "--help" not in line]
+    assert not re.search("(?i)<bool|boolean", "".join(lines))
+
+
+def told(verb: str, distill: Callable[..., Any]) -> str:
+    """The whole help of a verb as running text."""
+    return " ".join(re.sub("[^ -~]", " ", distill(*verb.split(), "--help").out).split())
+
+
+@pytest.mark.parametrize("verb", ["check", "originality"])
+def test_the_seed_of_what_trains_nothing_speaks_of_no_training(verb: str, distill: Callable[..., Any]) -> None:
+    """Guards against words about --minutes on a command that has no such option."""
+    assert "--minutes" not in told(verb, distill)
+
+
+def test_help_promises_no_more_than_holds(distill: Callable[..., Any]) -> None:
+    """Guards against half the memory by bf16, a loop of ten minutes, and "nothing leaves" beside a log that can be sent."""
+    assert "halves the memory" not in told("train", distill)
+    assert "Apple" in told("train", distill)
+    assert "a loop at most 300" in told("generate", distill)
+    assert "unless you ask" in told("", distill)
+    assert "name of a model" in told("train-prior", distill)
+
+
 def test_short_help(distill: Callable[..., Any]) -> None:
     assert distill("train", "-h").out == distill("train", "--help").out
 

@@ -72,6 +72,10 @@ def test_train_prior_that_goes_on(words: tuple[Any, ...], distill: Distill, tmp_
     distill("train-prior", "--resume", tmp_path / "no.distill", *words).refused("--resume", f"Leave out {words[0]}.")
 
 
+def test_evaluate_without_a_page(distill: Distill, tmp_path: Path) -> None:
+    distill("evaluate", tmp_path / "no.distill", tmp_path, "--no-page", "--out", "pages").refused("Leave out --out.")
+
+
 def test_status(distill: Distill, tmp_path: Path) -> None:
     distill("status", tmp_path, "--all").refused("--all")
 

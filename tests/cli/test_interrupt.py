@@ -412,20 +412,23 @@ with ending_in_order():
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signal")
 @pytest.mark.parametrize("work", ["training", "other"])
-def test_a_terminal_that_is_closed_stops_a_training_in_order(work: str, tmp_path: Path) -> None:
+def test_a_terminal_that_is_closed_stops_a_training_in_order(
+    work: str, tmp_path: Path, start_process: Callable[..., "subprocess.Popen[str]"]
+) -> None:
     """Guards against a window that is closed, and an epoch that is lost with it: by the signal, or by a word nobody reads."""
     ours, theirs = os.openpty()
-    with subprocess.Popen(
+    process = start_process(
         [sys.executable, "-c", _AT_WORK, work], stdout=theirs, stderr=theirs, cwd=tmp_path, start_new_session=True
-    ) as process:
-        os.close(theirs)
-        said = b""
-        while b"at work" not in said:
-            said += os.read(ours, 1024)
-        os.close(ours)
-        for _ in range(2):  # from the shell, and from the system as the shell ends
-            process.send_signal(signal.SIGHUP)
-            time.sleep(0.2)
+    )
+    os.close(theirs)
+    said = b""
+    while b"at work" not in said:
+        said += os.read(ours, 1024)
+    os.close(ours)
+    for _ in range(2):  # from the shell, and from the system as the shell ends
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+    process.wait(60)
     assert (tmp_path / "in order").exists()
     assert (tmp_path / "kept").exists() is (work == "training")
     assert process.returncode == 0

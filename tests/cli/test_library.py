@@ -101,7 +101,7 @@ def test_a_newer_library_is_left_alone(distill: Distill, tiny: Path) -> None:
     answer = distill("generate", tiny, "--seconds", 0.5, "--json")
     assert answer.json["ids"] == [None]
     assert "newer Distill" in answer.err
-    distill("models", "list").refused("library.db", "newer Distill", "pip install -U")
+    distill("models", "list").refused("library.db", "newer Distill", "Update Distill: git pull")
 
 
 MADE = {

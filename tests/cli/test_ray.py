@@ -18,7 +18,7 @@ from distill.models import load_model
 os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "60")
 os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", "120")
 
-ray = pytest.importorskip("ray", reason="Ray is not installed here: pip install 'distill-audio[ray]'")
+ray = pytest.importorskip("ray", reason="Ray is not installed here: make ray")
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.alone]  # Ray has warnings of its own
 MIB = 1 << 20
 PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")

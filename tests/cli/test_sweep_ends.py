@@ -23,7 +23,10 @@ pytestmark = pytest.mark.usefixtures("hears_ctrl_c")
 
 @pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, AskedToEnd), (signal.SIGINT, KeyboardInterrupt)])
 def test_a_request_to_end_reaches_what_it_has_started(
-    number: int, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+    number: int,
+    kind: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    strike_in: Callable[[float, int], None],
 ) -> None:
     """Guards against a training that goes on for minutes after its sweep was ended; Ctrl-C reaches both by itself, kill -INT
     of the sweep does not."""
@@ -31,7 +34,7 @@ def test_a_request_to_end_reaches_what_it_has_started(
     begun = time.monotonic()
     runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here, Progress(Path("out"), {}))
     with ending_in_order():
-        threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
+        strike_in(1.0, number)
         with pytest.raises(kind):
             runner.all(variants(["levels=2,3"]), 1)
     assert time.monotonic() - begun < 20
@@ -59,24 +62,33 @@ def test_where_nothing_can_be_asked_to_end_ctrl_c_has_its_time(
     monkeypatch.setattr("distill.cli.engines._COMMAND", ("-c", _IN_ORDER))
     runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here, Progress(Path("out"), {}))
 
+    is_over = threading.Event()
+
     def strike() -> None:
         while not Path("begun").exists():
-            time.sleep(0.05)
+            if is_over.wait(0.05):
+                return  # without a signal: it would end the tests
         for process in engines._started:
             process.send_signal(signal.SIGINT)  # a terminal sends it to all
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.6)
+            if is_over.wait(0.6):
+                return
 
     striking = threading.Thread(target=strike)
     striking.start()
-    with pytest.raises(KeyboardInterrupt):
-        runner.all(variants(["levels=2"]), 1)
-    striking.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            runner.all(variants(["levels=2"]), 1)
+    finally:
+        is_over.set()
+        striking.join()
     assert Path("ended in order").exists() is (times == 1)
 
 
-def test_a_stopped_sweep_ends_what_it_has_begun_on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_sweep_ends_what_it_has_begun_on_ray(
+    monkeypatch: pytest.MonkeyPatch, strike_in: Callable[[float, int], None]
+) -> None:
     """Guards against Ctrl-C that is answered when all trainings are at their end: no signal reaches another machine."""
 
     class Slow:
@@ -109,7 +121,7 @@ def test_a_stopped_sweep_ends_what_it_has_begun_on_ray(monkeypatch: pytest.Monke
     begun = time.monotonic()
     with engines.on_ray("auto", "cpu") as engine:
         runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engine, Progress(Path("out"), {}), goes_on=False)
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        strike_in(0.3, signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             runner.all(variants(["levels=2,3"]), 2)
     assert time.monotonic() - begun < 5

@@ -85,5 +85,5 @@ def test_a_missing_tool_is_said_first(
     verb: str, distill: Callable[..., Any], small_corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    distill(verb, small_corpus, "--wandb", "offline").refused("wandb", "pip install 'distill-audio[wandb]'")
+    distill(verb, small_corpus, "--wandb", "offline").refused("wandb", "distill-audio[wandb]")
     assert not list((tmp_path / "here").glob("*.distill"))

@@ -1,11 +1,15 @@
 """Chunked coding equals one pass; extraction drops and invents nothing."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+import small_distill
 from distill.codes import decode_chunks, encode_blocks, extract_code_sequences
 from distill.codes.views import View
+from distill.errors import CorpusError, SettingError
 from distill.models import ConvVQVAE, VQVAEConfig
 
 
@@ -63,6 +67,17 @@ def test_context_is_needed(codec: ConvVQVAE) -> None:
     assert np.abs(chunked - whole).max() > 1e-3
 
 
+def test_encoding_teaches_nothing() -> None:
+    """Guards against a codec in training mode whose codebooks move with every sound that is encoded."""
+    codec = small_distill.small_codec()
+    audio, before = noise(1, 40 * codec.hop), codec.quantizer.codebooks.clone()
+    codes = encode_blocks(codec, [audio])
+    codec.train()
+    assert torch.equal(encode_blocks(codec, [audio]), codes)
+    assert codec.training
+    assert torch.equal(codec.quantizer.codebooks, before)
+
+
 def test_no_audio_gives_no_codes(codec: ConvVQVAE) -> None:
     assert encode_blocks(codec, []).shape == (0, 4)
 
@@ -80,6 +95,23 @@ def test_extraction_keeps_every_position(codec: ConvVQVAE) -> None:
 def test_extraction_of_less_than_one_sequence(codec: ConvVQVAE) -> None:
     codes = extract_code_sequences(codec, [lambda: [noise(codec.channels, 3_000)]], seq_len=500, views=4)
     assert codes.shape == (4, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("recordings", "how", "error"),
+    [
+        ([], {}, CorpusError),
+        ([[], []], {}, CorpusError),
+        ([[np.zeros((1, 0), np.float32)]], {}, CorpusError),
+        ([[np.zeros((1, 3_000), np.float32)]], {"seq_len": 0}, SettingError),
+        ([[np.zeros((1, 3_000), np.float32)]], {"views": 0}, SettingError),
+    ],
+)
+def test_nothing_to_extract_is_refused_in_words(recordings: Any, how: dict[str, int], error: type[Exception]) -> None:
+    """Guards against words of PyTorch about an empty list of tensors."""
+    codec = small_distill.small_codec()
+    with pytest.raises(error):
+        extract_code_sequences(codec, [lambda one=one: one for one in recordings], **{"seq_len": 8, **how})
 
 
 def test_views_differ(codec: ConvVQVAE) -> None:

@@ -141,11 +141,16 @@ def test_an_hour_of_everything_at_once(tmp_path: Path) -> None:
     context = get_context("spawn")
     works: tuple[Callable[[Path, float], None], ...] = (train, compose, read)
     running = [context.Process(target=work, args=(folder, minutes)) for work in works]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join(60 * minutes + 300)
-        assert process.exitcode == 0
+    try:
+        for process in running:
+            process.start()
+        for process in running:
+            process.join(60 * minutes + 300)
+            assert process.exitcode == 0
+    finally:  # what goes on would be waited for when the tests end
+        for process in running:
+            if process.is_alive():
+                process.kill()
     for work in works:
         assert_flat(work.__name__)
     library = Library(refuse)

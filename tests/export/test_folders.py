@@ -114,6 +114,7 @@ def test_the_folder_for_hugging_face(tmp_path: Path, make_model: Callable[..., M
         "can decode and hear",
     ):
         assert words in card
+    assert "pypi.org" not in card, "nothing is published there under that name, or a stranger's"
     assert "trained on 3 recordings," in card
     rows = [line.split(" | ")[0] for line in card.splitlines() if line.startswith("| ")]
     assert len(rows) == len(set(rows)), "two figures of one name: nobody could tell the codec's from the prior's"

@@ -120,7 +120,8 @@ def test_distills_own_folder_is_its_owners_alone(
 
 
 def test_what_is_written_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is on the disk before it has its name, and then its name, and those of new folders, are."""
+    """Guards against a file that is gone after a power cut although it was written to its end: it is on the disk before it has
+    its name, and then its name, and those of new folders, are."""
     path, synced = tmp_path / "deep" / "a.bin", []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.exists())))
     with written_aside(path) as temporary:
@@ -293,21 +294,6 @@ def test_a_missing_source_is_not_called_a_target_that_cannot_be_written(tmp_path
         aside.write_bytes((tmp_path / "original.txt").read_bytes())
     assert "original.txt is not there" in caught.value.what
     assert not list(tmp_path.iterdir())
-
-
-def test_the_folder_is_synced_after_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against a file that is gone after a power cut although it was written to its end."""
-    synced = []
-    monkeypatch.setattr(
-        "distill.files.atomic.sync_folder", lambda folder: synced.append((folder, list(folder.iterdir())))
-    )
-    with written_aside(tmp_path / "a.txt") as aside:
-        aside.write_text("x")
-    assert synced == [(tmp_path, [tmp_path / "a.txt"])]
-    synced.clear()
-    with written_aside(tmp_path / "new" / "deep" / "b.txt") as aside:
-        aside.write_text("x")
-    assert [folder for folder, _ in synced] == [tmp_path / "new" / "deep", tmp_path / "new", tmp_path]
 
 
 def test_a_folder_that_may_be_written_to_and_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -125,19 +126,19 @@ def test_a_run_has_one_writer_and_it_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+def test_a_lock_ends_with_its_process(tmp_path: Path, start_process: Callable[..., "subprocess.Popen[str]"]) -> None:
     """Guards against a run that is held for ever because its process was killed."""
     code = (
         "import sys, time; from pathlib import Path\nfrom distill.files.names import sole_writer\n"
         "with sole_writer(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "mine\n"
-        with pytest.raises(OutputError, match=f"process {other.pid} on"), sole_writer(tmp_path):
-            pytest.fail("two writers")
-        other.kill()
-        other.wait()
+    other = start_process([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "mine\n"
+    with pytest.raises(OutputError, match=f"process {other.pid} on"), sole_writer(tmp_path):
+        pytest.fail("two writers")
+    other.kill()
+    other.wait()
     with sole_writer(tmp_path):
         pass
 

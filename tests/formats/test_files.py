@@ -153,6 +153,19 @@ def test_equal_sound_gives_equal_bytes(tmp_path, noise, monkeypatch, name, depth
         assert first[first.find(b"PEAK") + 12 :][:4] == bytes(4)
 
 
+@pytest.mark.parametrize("depth", [16, 24])
+@pytest.mark.parametrize("name", ["wav", "flac"])
+def test_samples_are_rounded_to_the_nearest_number(tmp_path, name, depth):
+    """Guards against samples that are rounded down (half a bit of offset, twice the error), and not as in another format."""
+    full = 2 ** (depth - 1)
+    exact = np.append(np.arange(-full, full, full // 1000), [-2, -1, 0, 1, 2, full - 1])
+    off = np.random.default_rng(0).uniform(-0.45, 0.45, len(exact)) * (np.abs(exact) < 2**15)
+    for given in (exact, exact + off):
+        audio = (given / full).astype(np.float32)[None]
+        path = write_audio(tmp_path / "a", audio, format=name, bit_depth=depth, channels=1)
+        np.testing.assert_array_equal(soundfile.read(path, dtype="int32")[0] >> (32 - depth), exact)
+
+
 def test_integers_clip_and_floats_keep(tmp_path, tone):
     """Guards against loud samples that wrap around to the other sign."""
     loud = 3 * tone(0.2)
@@ -192,19 +205,11 @@ def test_a_failure_leaves_nothing_and_keeps_the_old_file(tmp_path, tone):
 
 
 @pytest.mark.parametrize(("name", "depth"), [("wav", 24), ("flac", 24), ("ogg", 24), ("mp3", 24)])
-def test_a_full_disk_is_said_in_words(tmp_path, noise, monkeypatch, name, depth):
+def test_a_full_disk_is_said_in_words(tmp_path, noise, full_disk, name, depth):
     """Guards against a truncated file when the disk fills up: libsndfile may hear of it only at the end."""
-    resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-        with pytest.raises(OutputError) as caught:
-            write_audio(tmp_path / "a", noise(4.0), format=name, bit_depth=depth, channels=1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    full_disk(10_000)
+    with pytest.raises(OutputError) as caught:
+        write_audio(tmp_path / "a", noise(4.0), format=name, bit_depth=depth, channels=1)
     assert str(tmp_path / "a") in caught.value.what
     assert not list(tmp_path.iterdir())
 

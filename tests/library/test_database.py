@@ -279,7 +279,9 @@ WORK = textwrap.dedent("""
 """)
 
 
-def test_many_processes_at_once_on_a_library_that_is_not_there_yet(library: Library) -> None:
+def test_many_processes_at_once_on_a_library_that_is_not_there_yet(
+    library: Library, start_process: Callable[..., "subprocess.Popen[str]"]
+) -> None:
     """Guards against 'database is locked', against two that make the library, and against numbers given twice.
 
     Training, generating and reading begin together, two processes each.
@@ -288,7 +290,7 @@ def test_many_processes_at_once_on_a_library_that_is_not_there_yet(library: Libr
     calls = [
         [sys.executable, "-c", WORK, role, f"{role}{k}", str(times)] for role in ("train", "make", "read") for k in "ab"
     ]
-    workers = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for call in calls]
+    workers = [start_process(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for call in calls]
     for worker in workers:
         out, err = worker.communicate(timeout=600)
         assert (worker.returncode, out, err) == (0, "done\n", "")

@@ -9,7 +9,14 @@ import torch
 
 import small_distill
 from distill.making import strength
-from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
+from distill.making.beat import (
+    Cycle,
+    Metronome,
+    beat_of_openings,
+    beat_of_prompt,
+    beats_of_openings,
+    learn_bands,
+)
 from distill.making.drawing import Sampling, Steering, sample_codes
 from distill.making.limits import Limits
 from distill.making.openings import Openings
@@ -123,11 +130,32 @@ def test_a_stream_is_the_piece_that_is_generated(
 
 @pytest.mark.parametrize(
     ("cycle", "own", "expected"),
-    [(Cycle(100.0), 24.0, 25.0), (Cycle(10.0), 24.0, 10.0), (Cycle(96.0, 4), 25.0, 24.0), (Cycle(96.0, 8), 25.0, 24.0)],
+    [
+        (Cycle(100.0), 24.0, 25.0),
+        (Cycle(10.0), 24.0, 10.0),
+        (Cycle(96.0, 4), 25.0, 24.0),
+        (Cycle(96.0, 8), 25.0, 24.0),
+        (Cycle(96.0, 3), 50.0, 32.0),
+        (Cycle(96.0, 6), 70.0, 32.0),
+        (Cycle(96.0, 1), 200.0, 96.0),
+    ],
 )
 def test_a_loop_holds_a_whole_number_of_beats(cycle: Cycle, own: float, expected: float) -> None:
-    """Guards against loops whose beat jumps where they begin anew."""
+    """Guards against loops whose beat jumps where they begin anew, as one and a half of the recordings' beats would."""
     assert cycle.period(own) == pytest.approx(expected)
+
+
+def test_where_the_beats_of_a_loop_lie_is_known(model: Model) -> None:
+    """Guards against loops in beats that begin between two of them."""
+    seeds = range(4)
+    for seed, grid in zip(seeds, beats_of_openings(model, seeds, Cycle(4 * PERIOD, 4)), strict=True):
+        assert grid is not None
+        first, period = grid
+        assert period == PERIOD
+        away = (Openings(model).place(seed)[1] + first) % PERIOD  # the recordings have one at every 24th position
+        assert min(away, PERIOD - away) <= 1.5
+    still = tuple(dataclasses.replace(one, codes=torch.zeros_like(one.codes)) for one in model.sources)
+    assert beats_of_openings(dataclasses.replace(model, sources=still), seeds, Cycle(96.0, 4)) == [None] * 4
 
 
 def heard(codes: torch.Tensor) -> np.ndarray:

@@ -1,6 +1,8 @@
 """Infilling: what is outside stays bit for bit, what is inside is new and hangs on both sides."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ def model() -> Model:
 
 @pytest.fixture
 def recording() -> np.ndarray:
-    return 0.3 * np.random.default_rng(0).standard_normal((1, 100_000)).astype(np.float32)
+    return 0.1 * np.random.default_rng(0).standard_normal((1, 100_000)).astype(np.float32)
 
 
 @pytest.mark.parametrize(("begin", "end"), [(0.5, 0.9), (0.0, 0.3), (1.9, 100_000 / 48_000)])
@@ -40,6 +42,47 @@ def test_outside_of_the_passage_nothing_changes(model: Model, recording: np.ndar
     np.testing.assert_array_equal(audio[:, stop:], recording[:, stop:])
     changed = np.abs(audio - recording)[0, start:stop] > 0
     assert changed.mean() > 0.9
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0.0, 0.3), (1.9, 100_000 / 48_000), (0.5, 0.9)])
+def test_at_the_ends_of_the_recording_new_sound_is_faded(
+    model: Model, recording: np.ndarray, begin: float, end: float
+) -> None:
+    """Guards against a click where a passage reaches the recording's beginning or end, in the middle of a wave."""
+    made = replace(infill(model, recording, begin, end)[0], voice=Held())
+    audio = made.audio(model)[0]
+    if begin == 0:
+        assert audio[0] == 0
+    if made.stop == len(audio):
+        assert audio[-1] == 0
+    within = audio[made.start + 1500 : made.stop - 1500]
+    np.testing.assert_allclose(within, 1, atol=1e-6, err_msg="elsewhere it is as it was made")
+    steps = np.abs(np.diff(audio[made.start : made.stop]))
+    assert begin > 0 or steps[:500].max() < 0.02
+    assert made.stop < len(audio) or steps[-500:].max() < 0.02
+
+
+def test_the_level_is_held_where_old_and_new_meet(model: Model, recording: np.ndarray) -> None:
+    """Guards against 3 dB less on both sides of a passage: old and new sound are never twice the same."""
+
+    class Noise(Held):
+        def blocks(self, codes: torch.Tensor) -> Iterator[np.ndarray]:
+            yield 0.1 * np.random.default_rng(5).standard_normal((1, 1024 * len(codes))).astype(np.float32)
+
+    made = replace(infill(model, recording, 0.5, 0.9)[0], voice=Noise())
+    audio = made.audio(model)[0]
+    for middle in (made.start + 480, made.stop - 480):
+        assert audio[middle - 240 : middle + 240].std() > 0.1 * 10 ** (-1 / 20)
+
+
+class Held:
+    """A voice that is at full scale from the first sample to the last."""
+
+    def blocks(self, codes: torch.Tensor) -> Iterator[np.ndarray]:
+        yield np.ones((1, 1024 * len(codes)), np.float32)
+
+    def as_coded(self, codes: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return codes, None
 
 
 def test_the_new_sound_stands_at_its_place(model: Model, recording: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -264,6 +265,24 @@ def test_draw_follows_the_probabilities() -> None:
     drawn = draw(logits, Sampling(top_p=1.0), torch.rand(20_000, generator=torch.Generator().manual_seed(0)))
     shares = torch.bincount(drawn, minlength=4) / 20_000
     torch.testing.assert_close(shares, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.03, rtol=0)
+
+
+def test_settings_of_another_type_are_taken_or_refused_in_words() -> None:
+    """Guards against a TypeError from within, and against settings that pass and cannot be drawn with, or not be noted."""
+    sampling = Sampling([1.0, np.float32(0.5)], np.int64(5), np.float64(0.9), np.float32(0.5))  # type: ignore[arg-type]
+    assert sampling == Sampling((1.0, 0.5), 5, 0.9, 0.5)
+    assert json.dumps(dataclasses.asdict(sampling))
+    for odd in (
+        {"temperature": "1"},
+        {"temperature": ()},
+        {"temperature": None},
+        {"top_k": 5.0},
+        {"top_p": "0.9"},
+        {"variety": None},
+    ):
+        (name,) = odd
+        with pytest.raises(SettingError, match=f"{name} is .* needed"):
+            Sampling(**odd)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from distill.errors import AudioFileError, OutputError
+from distill.files.home import home
 from distill.formats.files import read_audio
 from distill.recordings import cache
 from distill.recordings.cache import cache_folder, cached, decoded, trim_cache
@@ -103,21 +104,14 @@ def test_two_at_once(tmp_path, noise, save, monkeypatch):
     assert [file.name for file in cache_folder().iterdir()] == ["1" * 64 + ".npy"]
 
 
-def test_a_full_disk_is_said_in_words(tmp_path, noise, save):
+def test_a_full_disk_is_said_in_words(tmp_path, noise, save, full_disk):
     """Guards against a process killed by a memory map on a full disk."""
-    resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
     path = save(tmp_path / "a.wav", noise(2.0))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
-        with pytest.raises(OutputError, match="DISTILL_HOME"):
-            decoded(path, "2" * 64)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    full_disk(50_000)
+    with pytest.raises(OutputError, match="DISTILL_HOME") as told:
+        decoded(path, "2" * 64)
     assert not list(cache_folder().iterdir())
+    assert f"move Distill's folder {home()}" in told.value.fix, "a new one would have no models and no runs"
 
 
 def test_trimming_takes_the_oldest_and_spares_what_is_used(tmp_path, noise, save):

@@ -134,8 +134,11 @@ def test_folders_with_nothing_to_learn_from_say_why(tmp_path, save):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(CorpusError, match="is a file"):
         import_corpus(tmp_path / "a.txt")
-    with pytest.raises(CorpusError, match="no audio; 1 other file is"):
+    with pytest.raises(CorpusError, match="no audio; 1 other file is") as told:
         import_corpus(tmp_path)
+    assert told.value.fix == "Put recordings in it: WAV, AIFF, FLAC, OGG, MP3 and others.", (
+        "not a list of twenty endings"
+    )
     for number in range(5):
         save(tmp_path / f"{number}.wav", np.zeros((1, 9600 + number), np.float32))
     with pytest.raises(CorpusError) as caught:

@@ -192,13 +192,15 @@ def test_a_library_that_cannot_be_asked_for_the_name_is_told_of(
     assert "a model that was renamed is not found" in told[0]
 
 
-def test_a_process_that_died_without_a_word(tmp_path: Path) -> None:
+def test_a_process_that_died_without_a_word(
+    tmp_path: Path, start_process: Callable[..., "subprocess.Popen[str]"]
+) -> None:
     """Guards against a run that looks alive for ever, or because its process's number was given to another."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child = start_process([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     mark = {**this_process(), "pid": child.pid, "began": began(child.pid)}
     note(tmp_path, "codec", process=mark)
     assert look(tmp_path).state == "running"
-    child.communicate(b"\n")
+    child.communicate("\n")
     assert look(tmp_path).state == "interrupted"
     assert lives({**this_process(), "began": "another moment"}) is False
     assert lives({**this_process(), "host": "another computer"}) is None

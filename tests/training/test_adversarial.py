@@ -162,7 +162,8 @@ def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
 def test_a_state_of_another_model_or_folder_is_refused(
     refine: Any, corpus: Corpus, tmp_path: Path, save: Any, noise: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards, too, against other ranks that are told to take part in what is refused."""
+    """Guards, too, against other ranks that are told to take part in what is refused, and against a plan that holds out other
+    recordings than it began with."""
     refine(make_codec())
     state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
     other = make_codec()
@@ -175,6 +176,8 @@ def test_a_state_of_another_model_or_folder_is_refused(
             refine(other, resumed=state)
         with pytest.raises(StateFileError, match="another folder"):
             refine_decoder(make_codec(), elsewhere, PLAN, state_file=StateFile(None, state))
+    with pytest.raises(StateFileError, match="began with seed 0, and now 3 is given"):
+        refine(make_codec(), dataclasses.replace(PLAN, seed=3), resumed=state)
     with pytest.raises(StateFileError, match="does not fit"):
         refine(make_codec(), resumed=dataclasses.replace(state, parts={**state.parts, "discriminator": {}}))
 

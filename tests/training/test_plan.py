@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,13 +39,33 @@ def test_what_another_rule_split_does_not_go_on() -> None:
         ({"batch_size": 1.5}, "at least 1"),
         ({"learning_rate": -1.0}, "above 0 and at most 100"),
         ({"seed": True}, "at least 0"),
-        ({"device": 3}, "of its type"),
+        ({"device": 3}, "of its type, str"),
+        ({"precision": "fp16"}, "one of 'auto', '32', 'bf16', '16'"),
+        ({"precision": 16}, "one of 'auto', '32', 'bf16', '16'"),
+        ({"epochs": 3.0}, "whole number at least 1"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(kind: type[Plan], changes: dict[str, Any], range_: str) -> None:
     (name,) = changes
     with pytest.raises(SettingError, match=f"{name.replace('_', ' ')} .*{range_}"):
         kind(**changes)
+
+
+@pytest.mark.parametrize("kind", PLANS)
+def test_numbers_of_numpy_are_numbers(kind: type[Plan]) -> None:
+    """Guards against minutes that are accepted and cannot be saved, and whole numbers that are refused as too small."""
+    values = {
+        "epochs": np.int64(3),
+        "minutes": np.float32(1.5),
+        "batch_size": np.uint8(2),
+        "learning_rate": np.float64(1e-3),
+    }
+    plan = kind(**values)
+    assert (
+        json.loads(json.dumps(plan.values())) == kind(epochs=3, minutes=1.5, batch_size=2, learning_rate=1e-3).values()
+    )
+    with pytest.raises(SettingError, match="epochs"):
+        kind(epochs=np.True_)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**31 - 1, 2**40, 2**63 - 1])

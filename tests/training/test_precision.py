@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import small_distill
-from distill.errors import DeviceError
+from distill.errors import DeviceError, SettingError
 from distill.models import ConvVQVAE, PriorConfig
 from distill.recordings.corpus import import_corpus
 from distill.settings import resumed_settings, run_settings
@@ -181,3 +181,12 @@ def test_half_precision_says_nothing_of_its_own(caplog: pytest.LogCaptureFixture
     logging.getLogger("lightning_fabric").setLevel(logging.INFO)  # as it is when it has just been imported
     device.make_fabric("cpu", "bf16")
     assert not caplog.records
+
+
+def test_a_precision_that_there_is_not() -> None:
+    """Guards against a KeyError, and against a 16 that is no text."""
+    for odd in ("fp16", 16):
+        with pytest.raises(
+            SettingError, match=f"precision {odd!r} is unknown. Choose one of 'auto', '32', 'bf16', '16'"
+        ):
+            device.make_fabric("cpu", odd)  # type: ignore[arg-type]

@@ -98,6 +98,17 @@ def test_best_weights_come_back(model_path: Path, small_corpus: Path, validate: 
     assert any(not torch.equal(snapshots[1][name], snapshots[3][name]) for name in snapshots[1])
 
 
+def test_whether_it_recites_is_said_of_the_weights_that_are_kept(
+    model_path: Path, small_corpus: Path, validate: Callable[..., None]
+) -> None:
+    """Guards against a prior that hesitates between 1.9 codes and is said not to recite, as a later epoch did between 2.1."""
+    losses = iter([0.9, 0.66, 0.72, 0.74])
+    validate(lambda _: next(losses))
+    result, events = run(model_path, small_corpus, epochs=4, least_steps=1)
+    assert result["prior_metadata"]["was_memorizing"] == 1
+    assert events[-1].was_memorizing  # type: ignore[union-attr]
+
+
 def test_same_seed_same_weights(model_path: Path, small_corpus: Path) -> None:
     first, _ = run(model_path, small_corpus, seed=7)
     second, _ = run(model_path, small_corpus, seed=7)
@@ -147,6 +158,15 @@ def test_nothing_to_validate_on_is_refused_in_words(shape: tuple[int, int]) -> N
     """Guards against a loss of 0/0, for which training went back to a good state again and again."""
     with pytest.raises(CorpusError, match="nothing held out"):
         validate_prior_epoch(CodePrior(CONFIG), torch.zeros(shape, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (3, 1)])
+def test_nothing_to_train_on_is_refused_in_words(shape: tuple[int, int]) -> None:
+    """Guards against a division by zero, and against a learning rate that is blamed for sequences of a single token."""
+    fabric = make_fabric("cpu")
+    model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
+    with pytest.raises(CorpusError, match="nothing to train the prior on"):
+        train_prior_epoch(state_of(model, optimizer, 1), torch.zeros(shape, dtype=torch.int64), PriorPlan(), fabric)
 
 
 def test_a_loss_that_is_not_finite_never_reaches_the_optimizer() -> None:

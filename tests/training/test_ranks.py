@@ -85,10 +85,17 @@ def run(small_corpus: Path, tmp_path: Path) -> Run:
             )
             for number in range(size)
         ]
+        try:
+            for one in processes:
+                one.start()
+            for one in processes:
+                one.join(300)
+        finally:  # a rank that hangs would outlive the test, and all tests
+            for one in processes:
+                if one.is_alive():
+                    one.kill()
         for one in processes:
-            one.start()
-        for one in processes:
-            one.join(300)
+            one.join()
         ended = [Ended(one.exitcode, text.read_text()) for one, text in zip(processes, said, strict=True)]
         result = folder / "result.json"
         return ended, json.loads(result.read_text()) if result.exists() else {}
@@ -177,12 +184,14 @@ def test_a_rank_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("node", ["0", "1"])
-def test_ctrl_c_is_heard_while_ranks_are_waited_for(node: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_heard_while_ranks_are_waited_for(
+    node: str, monkeypatch: pytest.MonkeyPatch, strike_in: Callable[[float, int], None]
+) -> None:
     """Guards against waiting inside PyTorch, where Python looks for no signals until the time is over."""
     monkeypatch.setattr(launch, "JOIN_S", 30.0)
     for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": node}.items():
         monkeypatch.setenv(name, value)
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    strike_in(0.5, signal.SIGINT)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), launch.together("cpu", nodes=2):
         pytest.fail("it began alone")

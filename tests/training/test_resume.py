@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import torch
 
 import small_distill
 from distill.errors import SettingError, StateFileError
+from distill.files.atomic import written_aside
+from distill.files.leftovers import part_beside
 from distill.models import ConvVQVAE, Model, PriorConfig, save_model
 from distill.models.header import CorpusRecord, new_header
 from distill.recordings.split import SPLIT_RULE
@@ -101,6 +104,14 @@ def train_of(kind: str, corpus: Path, place: Path) -> Loop:
 def train(request: pytest.FixtureRequest, small_corpus: Path, tmp_path: Path) -> Loop:
     """``train(epochs=2, …)``: one of the loops on the small corpus, its state in ``tmp_path / "state"``."""
     return train_of(request.param, small_corpus, tmp_path)
+
+
+def torn_beside(path: Path) -> Path:
+    """What a process that was killed had begun to write."""
+    own = part_beside(path)
+    torn = own.with_name(own.name.replace(f"-{os.getpid()}-", "-999999999-"))  # above any number that a system gives
+    torn.write_bytes(b"half a state")
+    return torn
 
 
 def stop_at(step: int, events: list[TrainingEvent]) -> dict[str, Any]:
@@ -232,15 +243,23 @@ def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path, full_disk: C
 
 
 def test_what_a_killed_writer_left_is_cleared_away(train: Loop, tmp_path: Path) -> None:
-    torn = tmp_path / ".distill-0a1b2c3d.part"
-    torn.write_bytes(b"half a state")
+    torn = torn_beside(tmp_path / "state")
     train(epochs=1)
     assert not torn.exists()
 
 
+def test_what_another_training_is_writing_is_left(tmp_path: Path) -> None:
+    """Guards against a training that removes, as it begins, what others are writing in the same folder at that moment."""
+    state: Any = State({}, {}, Schedule(10, epochs=1, minutes=None, peak_rate=1.0), good_every=None)
+    with written_aside(tmp_path / "other.state") as aside:
+        aside.write_bytes(b"half a state")
+        Checkpoint(StateFile(tmp_path / "state"), "codec", state, {}, CodecPlan(), ignore)
+        assert aside.exists()
+
+
 def test_a_half_written_state_that_is_in_use_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against a training on Windows that ends before it begins, while a backup reads what a killed one left."""
-    (tmp_path / ".distill-0a1b2c3d.part").write_bytes(b"half a state")
+    torn_beside(tmp_path / "state")
 
     def refuse(path: Path, missing_ok: bool = False) -> None:
         raise PermissionError(13, "The process cannot access the file because it is being used", str(path))
@@ -281,14 +300,49 @@ def test_other_recordings_are_refused_before_anything_is_spent(
     assert not any("will learn the new folder" in event.text for event in events if isinstance(event, Notice))
 
 
-def test_other_codes_are_refused(small_corpus: Path, tmp_path: Path) -> None:
+def test_what_goes_on_has_the_plan_and_sizes_that_it_began_with(
+    train: Loop, small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against a run that goes on with the default plan, without a word, and trains on what was held out before."""
+    whole = train(seed=7, saves=False)
+    train(seed=7, **stop_at(3, []))
+    state = StateFile(None, load_state(tmp_path / "state", train.kind))
+    if train.kind == "codec":
+        rest = train_vqvae(small_corpus, state_file=state)
+    else:
+        rest = train_prior(tmp_path / "m.distill", small_corpus, state_file=state)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(rest)[name]), name
+
+
+@pytest.mark.parametrize("change", [{"seed": 7}, {"split_rule": 1}, {"least_steps": 13}, {"learning_rate": 0.5}])
+def test_another_plan_is_refused_before_anything_is_read(change: dict[str, Any], train: Loop) -> None:
+    """Guards against a resumed run whose held-out recordings are others, and against one of which half has another rate."""
+    plan = dataclasses.replace(PLANS[train.kind], epochs=1).values()
+    ((name, value),) = change.items()
+    with pytest.raises(StateFileError, match=f"began with {name} {plan[name]}, and now {value} is given"):
+        train(train.place / "nowhere", resumed=SavedState({}, {"plan": plan}), **change)
+
+
+def test_other_sizes_are_refused(small_corpus: Path) -> None:
+    """Guards against a codec of which half was trained with another weight of the commitment loss, where all shapes fit."""
+    state = SavedState({}, {"plan": PLANS["codec"].values(), "config": dataclasses.asdict(CODEC)})
+    other = dataclasses.replace(CODEC, commitment_weight=1.0)
+    with pytest.raises(StateFileError, match="began with commitment_weight"):
+        train_vqvae(small_corpus, other, state_file=StateFile(None, state))
+
+
+def test_other_codes_are_refused(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against a prior that goes on with codes that mean, or are, something else."""
     train = train_of("prior", small_corpus, tmp_path)
     train(**stop_at(3, []))
     state = load_state(tmp_path / "state", "prior")
     (tmp_path / "state.codes").unlink()
-    with pytest.raises(StateFileError, match="another set of codes"):
-        train(resumed=state, transpose=1.0)
+    encode = extraction.encode_view
+    with monkeypatch.context() as elsewhere:  # on a processor that rounds otherwise
+        elsewhere.setattr(extraction, "encode_view", lambda *given: encode(*given) ^ 1)
+        with pytest.raises(StateFileError, match="another set of codes"):
+            train(resumed=state)
     with pytest.raises(StateFileError, match="another codec"):
         train(resumed=dataclasses.replace(state, values={**state.values, "codec": "0" * 64}))
 

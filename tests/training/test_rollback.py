@@ -25,10 +25,12 @@ from distill.training import (
     train_prior_epoch,
     train_vqvae,
 )
+from distill.training.agreement import Agreement
 from distill.training.device import make_fabric
 from distill.training.loop_state import MAX_ROLLBACKS, State
 from distill.training.metrics import RolledBack
 from distill.training.plan import CodecPlan, PriorPlan
+from distill.training.prior_start import first_state
 from distill.training.schedule import Schedule
 from distill.training.watch import GOOD_EVERY, Watch
 
@@ -96,8 +98,9 @@ def test_batches_that_are_never_finite_end_the_training(small_corpus: Path, spoi
     assert result.epochs_trained == 1
     assert_usable(result.codec)
     spoil(*((0, index) for index in range(40)))
-    with pytest.raises(TrainingError, match="not finite"):
+    with pytest.raises(TrainingError, match="not finite") as told:
         train_codec(small_corpus)
+    assert "distill check" in told.value.fix
 
 
 def test_a_learning_rate_that_explodes(small_corpus: Path) -> None:
@@ -117,6 +120,15 @@ def test_a_quiet_batch_at_first_is_no_measure() -> None:
         if watch.is_good:
             watch.mark_good()
     assert watch.trouble(2000.0, True)
+
+
+def test_good_states_may_lie_far_apart() -> None:
+    """Guards against an even loss that counts as stuck before the steps are over after which the plan has it kept as good."""
+    watch = Watch(good_every=150)
+    for _ in range(400):
+        assert not watch.trouble(2.3, True)
+        if watch.is_good:
+            watch.mark_good()
 
 
 def test_a_loss_that_creeps_up() -> None:
@@ -219,6 +231,15 @@ def test_training_that_is_given_up_ends_at_its_last_good_state() -> None:
     with pytest.raises(TrainingError, match=f"{MAX_ROLLBACKS} times"):
         state.roll_back("a test", None)
     assert torch.equal(layer.weight, good)
+
+
+def test_what_is_advised_when_training_is_given_up_can_be_done() -> None:
+    """Guards against "a lower learning rate" for a codec, whose commands have no such option."""
+    plan = PriorPlan(learning_rate=2e-3, device="cpu")
+    prior = first_state(CodePrior(PRIOR), plan, 10, 0.0, make_fabric("cpu"), Agreement())
+    assert "such as --lr 0.0002" in prior.given_up("a test").fix
+    codec: State[Any] = State({}, {}, Schedule(10, epochs=1, minutes=None, peak_rate=1.0), good_every=None)
+    assert "learning rate" not in codec.given_up("a test").fix
 
 
 def test_ordinary_training_is_left_alone(small_corpus: Path) -> None:

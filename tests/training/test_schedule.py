@@ -1,5 +1,6 @@
 """When a run ends, and its learning rate."""
 
+import itertools
 import time
 from types import SimpleNamespace
 
@@ -36,6 +37,13 @@ def test_minutes_end_a_run_on_time_and_leave_room_for_the_last_validation() -> N
     assert not schedule.finished
     clock.now += 1.1
     assert schedule.finished
+
+
+def test_a_step_in_no_time_is_no_fault() -> None:
+    """Guards against a division by zero where the shared clock stands still at the first step: a machine that was asleep."""
+    schedule = Schedule(10, epochs=None, minutes=1, peak_rate=1.0, clock=Clock())
+    schedule.step += 1
+    assert schedule.total_epochs == 1
 
 
 def test_what_follows_the_last_step_has_the_time_that_it_took_before_and_half_as_much_again() -> None:
@@ -101,6 +109,19 @@ def test_a_run_comes_to_rest_early() -> None:
     longer = Schedule(10, epochs=None, minutes=2, peak_rate=1.0, clock=clock)
     longer.resume(**schedule.values())
     assert not longer.finished
+
+
+def test_a_rest_is_as_many_steps_as_it_was_to_be() -> None:
+    """Guards against a cool-down with an epoch of a single step after its last, where a share of the steps rounds up."""
+    for epochs, more in itertools.combinations(range(50, 1, -1), 2):
+        schedule = Schedule(50, epochs=200, minutes=None, peak_rate=1.0, clock=lambda: 0.0)
+        schedule.step = 50 * epochs
+        schedule.start_cooldown(more / epochs)
+        schedule.step = 50 * (epochs + more) - 1
+        assert not schedule.finished
+        schedule.step += 1
+        assert schedule.finished, (epochs, more)
+        assert schedule.total_epochs == epochs + more
 
 
 def test_a_rest_is_over_at_the_planned_end() -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PAGE = "http://127.0.0.1:8765"
 PATIENCE_MS = 30_000
+ENDS_WITHIN_S = 120
+"""So long may a server take for what was asked of it last; a test that failed may have left a connection open for ever."""
 
 
 class Client:
@@ -106,13 +108,17 @@ def _running(create: Callable[[int], Any], shutdown_s: int | None = None) -> Ite
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = listening(create(port), "127.0.0.1", port, shutdown_s)
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server could not begin"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(ENDS_WITHIN_S)
+    assert not thread.is_alive(), "the server does not end"
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +171,19 @@ def at_rest() -> "Callable[[Page], None]":
     def wait(page: "Page") -> None:
         page.wait_for_function("() => !document.querySelector('main[aria-busy], [aria-busy=true]:empty')")
         page.evaluate(_AT_REST)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def until() -> "Callable[[Page, Callable[[], bool]], None]":
+    """``until(page, is_so)`` lets the page go on until that is so; not for ever."""
+
+    def wait(page: "Page", is_so: Callable[[], bool]) -> None:
+        ends = time.monotonic() + PATIENCE_MS / 1000
+        while not is_so():
+            assert time.monotonic() < ends, "it did not come"
+            page.wait_for_timeout(10)
 
     return wait
 

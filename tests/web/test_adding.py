@@ -4,6 +4,7 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,9 @@ def test_a_silent_server_is_said_once_and_only_as_long_as_it_is_silent(page: Pag
     expect(page.locator(".message.bad")).to_have_count(0, timeout=3000)
 
 
-def test_whoever_leaves_while_files_are_copied_is_asked_first(page: Page, small_corpus: Path) -> None:
+def test_whoever_leaves_while_files_are_copied_is_asked_first(
+    page: Page, until: Callable[..., None], small_corpus: Path
+) -> None:
     """Guards against half a folder, learned from without a word, after a reload."""
     held: list[Route] = []
     asked: list[str] = []
@@ -151,7 +154,6 @@ def test_whoever_leaves_while_files_are_copied_is_asked_first(page: Page, small_
         page.close(run_before_unload=True)
     assert asked == ["beforeunload"]
     for number in range(2):
-        while len(held) <= number:
-            page.wait_for_timeout(10)
+        until(page, lambda number=number: len(held) > number)
         held[number].continue_()
     expect(page.locator(".message")).to_contain_text("2 files copied")

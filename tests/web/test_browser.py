@@ -54,6 +54,7 @@ class Server:
                 time.sleep(0.1)
             else:
                 return
+        self.end()
         pytest.fail("The server does not answer.")
 
     def kill(self) -> None:

@@ -1,5 +1,6 @@
 """Nobody but the page itself may ask the server for anything, and the page may ask nobody else."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,16 +48,59 @@ def test_the_page_itself_is_let_in(client: Any) -> None:
     assert client.get("/api/models", headers=own).json() == []
 
 
-def test_every_answer_forbids_other_places(client: Any) -> None:
-    for path in ("/", "/static/app.js", "/api/about", "/nothing"):
-        answer = client.get(path)
-        policy = answer.headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "script-src 'self';" in policy
-        assert "http" not in policy
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["x-frame-options"] == "DENY"
-        assert "access-control-allow-origin" not in answer.headers
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+NOTHING_ELSE = {"default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"}
+PAGES = NOTHING_ELSE | {
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    "media-src 'self' blob:",
+    "connect-src 'self'",
+}
+REPORTS = NOTHING_ELSE | {
+    "script-src 'unsafe-inline'",
+    "style-src 'unsafe-inline'",
+    "img-src data:",
+    "media-src data:",
+    "sandbox allow-scripts",
+}
+OF_THE_ANSWER_ITSELF = {"content-type", "content-length", "etag", "last-modified", "accept-ranges", "allow"}
+
+
+def dressed_in(answer: Any) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name not in OF_THE_ANSWER_ITSELF}
+
+
+@pytest.mark.parametrize(
+    ("path", "policy", "kept"),
+    [
+        ("/", PAGES, "no-store"),
+        ("/static/app.js", PAGES, "no-cache"),
+        ("/api/about", PAGES, "no-store"),
+        ("/nothing", PAGES, "no-store"),
+        ("/api/reports/none/none.html", REPORTS, "no-store"),
+    ],
+)
+def test_every_answer_forbids_other_places(client: Any, path: str, policy: set[str], kept: str) -> None:
+    """Guards against a directive or a header that is lost or widened, such as "connect-src *"."""
+    told = dressed_in(client.get(path))
+    directives = told.pop("content-security-policy").split("; ")
+    assert set(directives) == policy
+    assert len(directives) == len(policy), "of two of one name the first counts"
+    assert told == HEADERS | {"cache-control": kept}
+
+
+def test_a_refusal_forbids_other_places_too(client: Any, locked: Any) -> None:
+    for answer in (client.get("/", headers={"host": "evil.example"}), locked.get("/api/models")):
+        assert answer.is_client_error
+        assert dressed_in(answer) == HEADERS
 
 
 def test_the_framework_shows_no_page_of_its_own(client: Any) -> None:
@@ -69,6 +113,14 @@ def test_a_body_says_how_long_it_is_and_is_not_too_long(client: Any) -> None:
     assert client.post("/api/collections", headers={"transfer-encoding": "chunked"}, content=b"").status_code == 411
     assert client.post("/api/collections", headers={"content-length": str(2**40)}, content=b"").status_code == 413
     assert client.post("/api/collections", headers={"content-length": "-1"}, content=b"").status_code == 413
+
+
+@pytest.mark.parametrize(("path", "most"), [("/api/collections", 2**20), ("/api/uploads/sounds/a.wav", 4 * 2**30)])
+def test_how_much_is_taken(client: Any, path: str, most: int) -> None:
+    """Guards against a request that fills the memory, an upload that fills the disk, and a long recording that is refused."""
+    method = "PUT" if "uploads" in path else "POST"
+    assert client.request(method, path, headers={"content-length": str(most + 1)}, content=b"").status_code == 413
+    assert client.request(method, path, headers={"content-length": str(most)}, content=b"").status_code in (400, 422)
 
 
 @pytest.mark.parametrize("length", ["0" * 20 + "9999999", "9" * 5000, "²", "", "+1", " 1"])
@@ -123,6 +175,40 @@ def test_guessing_is_slowed_down(locked: Any) -> None:
     told = [locked.post("/login", json={"password": f"guess {number}"}).status_code for number in range(7)]
     assert told == [403] * 5 + [429] * 2
     assert locked.post("/login", json={"password": "correct horse"}).status_code == 429
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What time it is for the guard: ``clock.now``, in seconds."""
+    clock = SimpleNamespace(now=1e9)
+    clock.time = clock.monotonic = lambda: clock.now
+    monkeypatch.setattr("distill.web.guard.time", clock)
+    return clock
+
+
+def test_guessing_goes_on_after_half_a_minute(locked: Any, clock: SimpleNamespace) -> None:
+    """Guards against a lock that stays shut for whoever knows the password, one that opens at once, and one that shuts once."""
+
+    def guess() -> int:
+        clock.now += 1
+        return int(locked.post("/login", json={"password": "wrong horse"}).status_code)
+
+    assert [guess() for _ in range(6)] == [403] * 5 + [429]
+    clock.now += 24.9  # since the first guess 29.9
+    assert locked.post("/login", json={"password": "correct horse"}).status_code == 429
+    clock.now += 0.2
+    assert locked.post("/login", json={"password": "correct horse"}).status_code == 200
+    clock.now += 30
+    assert [guess() for _ in range(6)] == [403] * 5 + [429]
+
+
+def test_a_password_that_was_given_counts_for_thirty_days(locked: Any, clock: SimpleNamespace) -> None:
+    """Guards against a cookie that opens for ever, on a computer that was given away."""
+    assert locked.post("/login", json={"password": "correct horse"}).status_code == 200
+    clock.now += 30 * 24 * 3600 - 1
+    assert locked.get("/api/models").status_code == 200
+    clock.now += 1
+    assert locked.get("/api/models").status_code == 401
 
 
 def test_the_password_itself_is_kept_nowhere() -> None:

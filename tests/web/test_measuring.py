@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import small_distill
+from distill.cli import app
 from distill.errors import OutputError
 from distill.files.home import home
 from distill.files.process import this_process
@@ -92,6 +93,44 @@ def test_what_was_measured_stays_after_many_other_jobs(client: Any, run: str, mo
     assert client.get(f"/api/runs/{run}/measured").json()["rows"]
     there = [job.exists() for job in (older, newest, failed, of_another)]
     assert there == [False, True, False, True]
+
+
+def test_a_measuring_that_is_going_on_is_left_alone(
+    client: Any, run: str, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against Measure again that deletes what a measuring at work has written, and begins a second one beside it."""
+    job, rebuilt = note_measuring(run), home() / "runs" / run / "reconstructions" / "take-0.wav"
+    (job / "ended.json").unlink()
+    (job / "process.json").write_text(json.dumps(this_process()))
+    rebuilt.parent.mkdir()
+    shutil.copy(small_corpus / "take-0.wav", rebuilt)
+    monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("A second one begins."))
+    assert client.post(f"/api/runs/{run}/measure").json()["id"] == job.name
+    assert rebuilt.exists()
+    assert client.get(f"/api/runs/{run}/measured").json()["job"] == job.name, "the page, opened anew, follows it"
+    (job / "ended.json").write_text(json.dumps({"codes": [0, 0], "stopped": False}))
+    assert client.get(f"/api/runs/{run}/measured").json()["job"] is None
+
+
+def test_measuring_leaves_no_page_that_nothing_shows(client: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against twelve megabytes more in a run's folder each time that it is measured."""
+    begun: list[list[Any]] = []
+
+    def start(kind: str, title: str, commands: list[list[Any]], **_: Any) -> Any:
+        begun.extend(commands)
+        raise OutputError("It begins here.", "It is a test.")
+
+    monkeypatch.setattr(jobs, "start", start)
+    earlier = home() / "runs" / run / "evaluation" / "small-evaluation.html"
+    earlier.parent.mkdir()
+    earlier.touch()
+    client.post(f"/api/runs/{run}/measure")
+    for words in begun:
+        with pytest.raises(SystemExit) as ended:
+            app.main([str(word) for word in words])
+        assert ended.value.code in (0, None)
+    assert list((home() / "runs" / run / "reconstructions").glob("*.wav"))
+    assert list((home() / "runs" / run).rglob("*.html")) == []
 
 
 def test_figures_come_with_their_units(client: Any, run: str) -> None:

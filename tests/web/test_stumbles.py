@@ -199,7 +199,9 @@ def test_a_sound_that_is_pressed_twice_is_opened_once(page: Page, model: str) ->
     assert len(page.request.get("/api/codes/sheets").json()) == 1
 
 
-def test_several_models_are_imported_into_an_empty_library(page: Page, model_files: Path, tmp_path: Path) -> None:
+def test_several_models_are_imported_into_an_empty_library(
+    page: Page, until: Callable[..., None], model_files: Path, tmp_path: Path
+) -> None:
     """Guards against what is left of the import when the first of them has come, and the page looks different."""
     (tmp_path / "wrong.distill").write_text("no model")
     page.goto("/#/library")
@@ -209,8 +211,7 @@ def test_several_models_are_imported_into_an_empty_library(page: Page, model_fil
     page.get_by_label("Model files to import").set_input_files(files)
     for number in (1, 2):
         expect(page.get_by_role("button", name=f"Importing {number} of 2 …")).to_be_disabled()
-        while len(held) < number:  # the page says so before it asks
-            page.wait_for_timeout(10)
+        until(page, lambda number=number: len(held) >= number)  # the page says so before it asks
         held[number - 1].continue_()
     page.unroute("**/api/uploads/models/*")
     expect(page.locator(".message")).to_contain_text("2 models are in the library")
@@ -219,7 +220,7 @@ def test_several_models_are_imported_into_an_empty_library(page: Page, model_fil
     expect(page.locator(".message.bad")).to_contain_text("wrong")
 
 
-def test_enter_renames(page: Page, model: str) -> None:
+def test_enter_renames(page: Page, until: Callable[..., None], model: str) -> None:
     page.goto(f"/#/library/{model}")
     page.get_by_role("button", name="Rename this model").click()
     field = page.get_by_label("Name of this model")
@@ -228,8 +229,7 @@ def test_enter_renames(page: Page, model: str) -> None:
     page.route("**/rename", lambda route: held.append(route))
     page.keyboard.press("Enter")
     expect(field).not_to_be_editable()
-    while not held:  # the page shows it before it asks
-        page.wait_for_timeout(10)
+    until(page, lambda: bool(held))  # the page shows it before it asks
     held[0].continue_()
     expect(page.get_by_role("heading", name="rain")).to_be_visible()
 

@@ -14,6 +14,7 @@ from distill.files.home import home
 from distill.library import Library, RunRecord
 from distill.models import load_model, save_model
 from distill.models.header import SECOND_RUN
+from distill.training import budget
 from distill.web import jobs
 
 
@@ -22,8 +23,8 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was begun; it fails in the moment in which it would begin."""
     found: list[Any] = []
 
-    def start(*given: Any, **_: Any) -> Any:
-        found.append(given)
+    def start(*given: Any, seconds: Any = (), **_: Any) -> Any:
+        found.append((*given, seconds))
         raise OutputError("It begins here.", "It is a test.")
 
     monkeypatch.setattr(jobs, "start", start)
@@ -112,6 +113,23 @@ def stopped_run(tmp_path: Path, kind: str = "codec", **settings: Any) -> Path:
 def words_of(begun: list[Any]) -> list[str]:
     """The commands of the job that was begun last, each in a line."""
     return [" ".join(map(str, words)) for words in begun[-1][2]]
+
+
+def test_how_long_its_commands_take_is_noted(client: Any, begun: list[Any], small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a page that says of each stage alone when it is done, and of a whole training never."""
+    one = client.post("/api/collections", json={"folder": str(small_corpus)}).json()["id"]
+    wanted = {"collection": one, "minutes": 1, "seconds": 60, "count": 8}
+    made = budget.making_seconds(60, 8, 0)
+    for quality, takes in (
+        ("standard", [60 + made - 18]),
+        ("high", [48, 12, made]),
+    ):  # 18 s of the minute are kept for them
+        client.post("/api/train", json={**wanted, "quality": quality})
+        assert begun[-1][-1] == pytest.approx(takes)
+    run = stopped_run(tmp_path).name
+    for further, first, then in ((None, None, 240), (3, 180, 90)):
+        client.post(f"/api/runs/{run}/resume", json={"minutes": further})
+        assert list(begun[-1][-1]) == [first, then, budget.making_seconds(10, 3, 0)]
 
 
 def test_what_follows_a_training_that_goes_on_is_as_it_was_asked_for(

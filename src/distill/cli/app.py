@@ -88,7 +88,7 @@ class _InWords(typer.core.TyperGroup):
 app = typer.Typer(
     name="distill",
     cls=_InWords,
-    help="Learn the sound of your own recordings and make new audio in it. Nothing leaves this computer.",
+    help="Learn the sound of your own recordings and make new audio in it. Nothing leaves this computer unless you ask for it.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},

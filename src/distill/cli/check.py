@@ -35,7 +35,7 @@ _STYLES = {
 def check(
     folder: options.FolderArgument,
     channels: options.ChannelsOption = "auto",
-    seed: options.SeedOption = 0,
+    seed: options.SplitSeedOption = 0,
     as_json: options.JsonOption = False,
 ) -> None:
     """Check every file in FOLDER: usable or not and why, duplicates, the split, and the sizes the models would get."""

@@ -8,6 +8,7 @@ from distill.cli import options
 from distill.cli.console import complain, console, good, note, print_json, table, warn
 from distill.counted import counted
 from distill.errors import DistillError
+from distill.files.installing import ANEW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ def doctor(as_json: options.JsonOption = False) -> None:
     except (ImportError, OSError) as error:
         raise DistillError(
             f"A library that Distill needs cannot be loaded ({error}).",
-            "Install Distill again: pip install --force-reinstall distill-audio",
+            ANEW,
         ) from error
     with console.status("Checking") as status:
         findings = list(examine(lambda part: status.update(f"Checking {part}")))

@@ -18,6 +18,7 @@ from typing import Any
 
 from distill.complaints import MARK
 from distill.errors import SettingError
+from distill.files.installing import installing_extra
 from distill.files.process import lives, this_process
 
 Ended = tuple[int, str, str]
@@ -99,7 +100,7 @@ def on_ray(address: str, device: str) -> Iterator[Engine]:
         import ray
     except ImportError as error:
         raise SettingError(
-            "--ray needs Ray, which is not installed.", "Install it with: pip install 'distill-audio[ray]'"
+            "--ray needs Ray, which is not installed.", f"Install it with: {installing_extra('ray')}"
         ) from error
     _look_for(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what begins here would tell Ray's makers of its use

@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     model: options.ModelArgument,
     folder: options.FolderArgument,
     out: Annotated[Path, typer.Option(help="Folder for the page to listen to.", callback=a_folder)] = Path(),
     opus: Annotated[bool, typer.Option(help="Compare with Opus at 6, 12 and 24 kbit/s, if it is installed.")] = True,
+    page: Annotated[bool, typer.Option(help="Write a page to listen to, or only say the figures.")] = True,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure how close MODEL's codec comes to the recordings in FOLDER, and write a page to listen to."""
+    if not page:
+        options.refuse_idle(context, "--no-page writes nothing.", "out")
     from distill.evaluation import measure
     from distill.files.atomic import ensure_writable
     from distill.files.names import reserving, stem_of_model
@@ -41,12 +45,15 @@ def evaluate(
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     with TrainingView() as view:
-        ensure_writable(out)
+        if page:
+            ensure_writable(out)
         corpus = import_corpus(folder, channels=loaded.codec.channels)
         split = measure.own_split(loaded, corpus)
         evaluation = measure.evaluate(loaded, corpus, split, with_opus=opus, progress=view.counting("Listening"))
-        with reserving(out / f"{stem_of_model(loaded.header.name)}-evaluation.html") as page:
-            write_evaluation_report(page, evaluation_report(loaded, corpus, split, evaluation))
+        written = None
+        if page:
+            with reserving(out / f"{stem_of_model(loaded.header.name)}-evaluation.html") as written:
+                write_evaluation_report(written, evaluation_report(loaded, corpus, split, evaluation))
     levels = named_levels(evaluation.levels)
     if as_json:
         print_json(
@@ -57,7 +64,7 @@ def evaluate(
                 "mel_trained": evaluation.mean("mel", held_out=False) if evaluation.is_own_corpus else None,
                 "mel_held_out": evaluation.mean("mel", held_out=True),
                 "stft": evaluation.mean("stft"),
-                "page": absolute(page),
+                "page": None if written is None else absolute(written),
             }
         )
         return
@@ -71,8 +78,9 @@ def evaluate(
         note(sentence)
     if evaluation.opus_note:
         note(evaluation.opus_note, "dim")
-    note()
-    place("Listen", page, "open it in a browser")
+    if written is not None:
+        note()
+        place("Listen", written, "open it in a browser")
 
 
 def _table(evaluation: "Evaluation") -> Table:

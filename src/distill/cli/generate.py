@@ -101,7 +101,8 @@ def generate(
     context: typer.Context,
     model: options.ModelArgument,
     wanted_seconds: Annotated[
-        float | None, typer.Option("--seconds", help="Length of each new piece, 0.5 to 600.", show_default="10")
+        float | None,
+        typer.Option("--seconds", help="Length of each new piece, 0.5 to 600; a loop at most 300.", show_default="10"),
     ] = None,
     count: Annotated[int, typer.Option(help="How many pieces, 1 to 64.")] = 1,
     prompt: Annotated[

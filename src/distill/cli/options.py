@@ -77,12 +77,8 @@ FolderArgument = Annotated[
     Path,
     typer.Argument(metavar="FOLDER", help=FOLDER_HELP, show_default=False),
 ]
-ModelArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="MODEL", help="A .distill file, or the name of a model or the beginning of it.", show_default=False
-    ),
-]
+MODEL_HELP = "A .distill file, or the name of a model or the beginning of it."
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
 ResumeOption = Annotated[
     Path | None,
     typer.Option(
@@ -97,24 +93,25 @@ FromScratchOption = Annotated[
     bool,
     typer.Option("--from-scratch", help="Start from random weights, not from the base models that come with Distill."),
 ]
+_SAME = "The same seed gives the same result on the same machine, on the CPU."
+_SEEDS: dict[str, Any] = {"min": 0, "max": 2**31 - 1}
 SeedOption = Annotated[
     int,
-    typer.Option(
-        help="The same seed gives the same result on the same machine, on the CPU. A training limited by "
-        "--minutes never takes exactly the same steps twice.",
-        min=0,
-        max=2**31 - 1,
-    ),
+    typer.Option(help=f"{_SAME} A training limited by --minutes never takes exactly the same steps twice.", **_SEEDS),
 ]
+SplitSeedOption = Annotated[
+    int, typer.Option(help="What is held out is drawn with it, as in a training with the same seed.", **_SEEDS)
+]
+PromptsSeedOption = Annotated[int, typer.Option(help=f"What is prompted and drawn follows from it. {_SAME}", **_SEEDS)]
 DrawnSeedOption = Annotated[
     int | None,
     typer.Option(
         help="The same seed, --count and model give the same piece on the same machine, on the CPU; each piece "
         "is shown with its seed.",
-        min=0, max=2**31 - 1,
         show_default="a new one each time",
+        **_SEEDS,
     ),
-]  # fmt: skip
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Machine-readable result on stdout, everything else on stderr.")
 ]
@@ -163,8 +160,8 @@ NodesOption = Annotated[int, typer.Option(help="Machines to train on.", min=1, m
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
-        help="Floating-point precision. bf16 is faster where the hardware supports it, and halves the memory; 16 is for GPUs "
-        "without bf16; auto takes bf16 on CPUs that support it, 32 elsewhere."
+        help="Floating-point precision. bf16 is faster where the hardware supports it; 16 is for GPUs without bf16; Apple GPUs "
+        "train in 32 alone; auto takes bf16 on CPUs that support it, 32 elsewhere."
     ),
 ]
 StrategyOption = Annotated[
@@ -227,8 +224,8 @@ def watching(tensorboard: Path | None, wandb: Wandb | None) -> "Watching":
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """The function with a sign of life, and one more option, ``--debug``, which it does not see: ``app.py`` looks for it once
-    an error comes."""
+    """The function with a sign of life, flags that show no value in help, and one more option, ``--debug``, which it does
+    not see: ``app.py`` looks for it once an error comes."""
 
     @functools.wraps(function)
     def without_debug(*words: Any, debug: bool, **options: Any) -> None:
@@ -238,6 +235,9 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(function)
     option = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=DebugOption)
     without_debug.__annotations__ = {**function.__annotations__, "debug": DebugOption}
+    for hint in without_debug.__annotations__.values():
+        for about in getattr(hint, "__metadata__", ()) if getattr(hint, "__origin__", None) is bool else ():
+            about.metavar = ""  # a flag takes no value, and typer's <bool> would read as if it did
     without_debug.__signature__ = own.replace(parameters=[*own.parameters.values(), option])  # type: ignore[attr-defined]
     return without_debug
 

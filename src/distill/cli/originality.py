@@ -25,7 +25,7 @@ _WHAT = (
 
 def originality(
     model: options.ModelArgument,
-    seed: options.SeedOption = 0,
+    seed: options.PromptsSeedOption = 0,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:

@@ -31,9 +31,7 @@ class _Start:
 
 def train_prior(
     context: typer.Context,
-    model: Annotated[
-        Path | None, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)
-    ] = None,
+    model: Annotated[Path | None, typer.Argument(metavar="MODEL", help=options.MODEL_HELP, show_default=False)] = None,
     dataset_dir: Annotated[
         Path | None,
         typer.Argument(

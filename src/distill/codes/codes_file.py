@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
@@ -33,12 +34,17 @@ class Codes:
     """A recording as codes."""
 
     codes: Tensor
-    """``[S, Q]`` int64."""
+    """``[S, Q]`` int64; given as a grid of NumPy's, as ``edit.py`` makes them, it becomes a tensor."""
     codec: str
     """Fingerprint of the encoder and codebooks that made them; the decoder may have been trained further since."""
     samples: int
     """Length of the recording at ``sample_rate``; decoding gives exactly that many."""
     sample_rate: int
+
+    def __post_init__(self) -> None:
+        grid: Any = self.codes
+        if isinstance(grid, np.ndarray) and np.issubdtype(grid.dtype, np.integer):
+            object.__setattr__(self, "codes", torch.from_numpy(grid.astype(np.int64)))
 
 
 def save_codes(path: Path, codes: Codes) -> Path:

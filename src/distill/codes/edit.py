@@ -296,6 +296,11 @@ def insert_unlocked(locked: np.ndarray, column: int, count: int) -> np.ndarray:
     return np.concatenate([locked[:column], np.zeros((count, locked.shape[1]), bool), locked[column:]])
 
 
+def samples_left(samples: int, columns: int, first: int, stop: int, hop: int) -> int:
+    """Of a sound from which columns were deleted. Its last one may be partly filled; without that, all are whole."""
+    return first * hop if stop == columns else samples - (stop - first) * hop
+
+
 def delete_unlocked(locked: np.ndarray, first: int, stop: int) -> np.ndarray:
     """The locks of a grid from which these columns were deleted.
 

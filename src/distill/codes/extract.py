@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from distill.codes.views import View
+from distill.errors import CorpusError, SettingError
 from distill.models.vqvae import ConvVQVAE
 
 CHUNK_POSITIONS = 512
@@ -120,7 +121,15 @@ def extract_code_sequences(
 
     Returns:
         int64 ``[views · ceil(S / seq_len), seq_len, Q]`` with S positions in a view.
+
+    Raises:
+        SettingError: if sequences have no position, or there is no view.
+        CorpusError: if there is no recording, or no sound in any.
     """
+    if seq_len < 1 or views < 1:
+        raise SettingError(
+            f"There are no sequences of {seq_len} positions in {views} views.", "Ask for 1 or more of both."
+        )
     generator = generator or torch.Generator().manual_seed(0)
     sequences: list[Tensor] = []
     for number in range(views):
@@ -129,6 +138,8 @@ def extract_code_sequences(
             coded.append(encode_view(codec, blocks(), View.numbered(number, codec.hop, transpose), device))
             if progress is not None:
                 progress(number * len(recordings) + recording + 1, views * len(recordings))
+        if not any(map(len, coded)):
+            raise CorpusError("There is no sound to encode.", "Add recordings, or longer ones.")
         sequences += laid_out(coded, seq_len, generator)
     # Shift and transposition change a view's length, so a very short corpus can give sequences of different lengths.
     shortest = min(len(sequence) for sequence in sequences)

@@ -15,7 +15,6 @@ from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.likeness import Likeness, likeness_between, pooled
 from distill.audio.mixing import mono_pair
 from distill.codes.extract import decode_chunks, encode_blocks
-from distill.counted import counted
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
@@ -44,8 +43,6 @@ class Score:
     """Multi-scale mel distance."""
     stft: float
     """Multi-scale STFT distance."""
-    clipped: int
-    """How many samples are beyond full scale where those of the recording are not."""
     kept: float
     """Share of the recording's partials that are there at their pitch; NaN where it has none (``audio/pitch.py``)."""
     movement: float
@@ -119,7 +116,6 @@ class Evaluation:
 
     def summary(self) -> list[tuple[str, str]]:
         """The figures as rows of name and value, for a person to read."""
-        clipped = sum(score.clipped > 0 for score in self.scores)
         rows = [("recordings", f"{len(self.scores)}, at most {duration(self.seconds_each)} of each")]
         if any(score.is_held_out for score in self.scores):
             rows += [
@@ -134,7 +130,6 @@ class Evaluation:
             ("peak of decoded silence", f"{self.silence_db:.0f} dBFS"),
             ("encoding", f"{self.encode_speed:.0f} times real time"),
             ("decoding", f"{self.decode_speed:.0f} times real time"),
-            ("clipped, though the recording is not", counted(clipped, "recording")),
         ]
         rows += [
             (
@@ -173,7 +168,7 @@ class _RoundTrips:
         self.encoding = self.decoding = 0.0  # seconds
 
     def of(self, audio: np.ndarray) -> np.ndarray:
-        """What the codec makes of a sound ``[C, N]``: as long, and not clipped."""
+        """What the codec makes of a sound ``[C, N]``: as long."""
         started = time.perf_counter()
         codes = encode_blocks(self._codec, [audio], self._device)
         encoded = time.perf_counter()
@@ -247,7 +242,6 @@ def evaluate(
             is_held_out=is_held_out,
             mel=mel_distance,
             stft=stft_distance,
-            clipped=int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
             kept=likeness.pitch.kept_share,
             movement=likeness.texture.movement,
             offset=float(np.abs(decoded.mean(axis=1)).max()),

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.rounding import rounded
 from distill.errors import AudioFileError
 from distill.files.regular import native
 
@@ -31,7 +32,7 @@ def through_opus(audio: np.ndarray, kilobits: int) -> tuple[np.ndarray, float]:
     """
     with tempfile.TemporaryDirectory() as folder:
         plain, packed, back = (str(Path(folder) / name) for name in ("in.wav", "in.opus", "out.wav"))
-        soundfile.write(native(Path(plain)), audio.T, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(native(Path(plain)), rounded(audio.T, 16), SAMPLE_RATE, subtype="PCM_16")
         _call("opusenc", "--quiet", "--bitrate", str(kilobits), "--hard-cbr", plain, packed)
         _call("opusdec", "--quiet", "--rate", str(SAMPLE_RATE), packed, back)
         decoded = soundfile.read(native(Path(back)), dtype="float32", always_2d=True)[0].T

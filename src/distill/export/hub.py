@@ -97,12 +97,13 @@ tags:
 
 A {"mono" if config.channels == 1 else "stereo"} neural audio codec at {config.sample_rate / 1000:g} kHz and
 {config.bitrate / 1000:.2g} kbit/s ({_millions(model.codec)}), and {prior}, made by
-[Distill](https://pypi.org/project/distill-audio/) {_plain(header.distill_version)} on {_plain(header.created[:10])}.
+Distill {_plain(header.distill_version)} on {_plain(header.created[:10])}.
 
 ## Use
 
+It needs Distill, which is not on PyPI; say here where you have it from.
+
 ```sh
-pip install distill-audio
 {use}
 ```
 

@@ -22,6 +22,7 @@ from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
 from distill.export.prior_step import PriorStep
 from distill.export.speaking import SpeakingStream
 from distill.export.special import FittedSpecials
+from distill.files.installing import installing_extra
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
 
@@ -29,7 +30,6 @@ POSITIONS = 16
 """Positions a call: a third of a second."""
 OPSET = 18
 TABLE = "distill.json"
-EXTRA = "pip install 'distill-audio[export]'"
 HOW = (
     "Encoder and decoder are streams. Give 'state' as zeros in the first call, then hand back what came out. 'first' is "
     "the number of the call times 'positions'; 'total' is how many positions the whole sound has. Outputs come 'latency' "
@@ -66,7 +66,8 @@ def require_runtime(wanted: str) -> None:
         import onnxruntime
     except ImportError as error:
         raise SettingError(
-            f"--format {wanted} takes two more packages, onnx and onnxruntime.", f"Install them with {EXTRA}."
+            f"--format {wanted} takes two more packages, onnx and onnxruntime.",
+            f"Install them: {installing_extra('export')}",
         ) from error
     del onnx, onnxruntime
 

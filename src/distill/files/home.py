@@ -35,6 +35,11 @@ def home() -> Path:
     return place.absolute()
 
 
+def on_another_disk() -> str:
+    """What to do where the disk of Distill's own folder will not do: a new folder would have no models and no runs."""
+    return f"move Distill's folder {home()} to another disk, and set DISTILL_HOME to where it is then."
+
+
 def make_folders(folder: Path) -> None:
     """Makes a folder and those above it, where they are not there; Distill's own for its owner alone, as the sound of private
     recordings lies in it.

@@ -7,29 +7,31 @@ that its content shows: FFmpeg would follow playlists otherwise, to other files 
 import errno
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix
+from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix, in_two
 from distill.durations import duration
 from distill.errors import AudioFileError
+from distill.files.installing import installing_extra
 from distill.files.regular import open_regular
 from distill.formats.behind import adts_end, begins_file, boxes_end, first_in, is_padded, unread_behind, wavpack_end
 from distill.formats.content import FileContent
 from distill.formats.cut_mpeg4 import STRICT, Gap, gap_in
 from distill.formats.id3 import after_id3
-from distill.formats.joined import Form, common_form, joined_in_words
+from distill.formats.joined import Form, common_form, in_form, joined_in_words
 from distill.formats.spliced import Spliced
 from distill.formats.suffixes import FILM_SUFFIXES
 
 if TYPE_CHECKING:
     import av.container
 
-EXTRA = "pip install 'distill-audio[more-formats]'"
 FORMATS = {
     "AAC": ("mov", "aac"),
     "WMA": ("asf",),
@@ -48,7 +50,6 @@ _TELL_THEIR_LENGTH = ("mov", "asf", "matroska", "ape", "wv", "dsf", "tta", "caf"
 _LONGEST_SECONDS = 7 * 3600
 _ENCODERS_DELAY = 0.25
 """Seconds by which what is decoded may differ from what a header says: what encoders put in front and behind."""
-_LAYOUTS = {1: "mono", 2: "stereo"}
 _HEAD = 64
 """Bytes in which no other file begins."""
 _JUMP = 0.05  # seconds
@@ -143,7 +144,7 @@ class _Reading:
             what = "a video, or sound in a video file" if path.suffix.lower() in FILM_SUFFIXES else f"{kind} audio"
             raise AudioFileError(
                 f"{path.name} is {what}, which takes one more package to read.",
-                f"Install it with {EXTRA}, or export the file as WAV or FLAC.",
+                f"Export the file as WAV or FLAC, or install that package: {installing_extra('more-formats')}",
             ) from error
         names = FORMATS[kind] if path_begins_as_box(path) or kind != "AAC" else FORMATS[kind][::-1]
         try:
@@ -212,30 +213,29 @@ class _Reading:
             own = stream.duration and stream.time_base and float(stream.duration * stream.time_base)
             self.claim = own or whole
         stream.codec_context.options = STRICT
-        resampler, own = None, Form(0, 0)
-        for frame in self._frames(container, stream):
-            form = Form(frame.sample_rate, frame.layout.nb_channels)
-            if resampler is None or form != own:
-                yield from self._resampled(resampler, None)
-                self.forms[form], own = None, form
-                rate, layout = (
-                    (None, None) if self._form is None else (self._form.sample_rate, _LAYOUTS[self._form.channels])
-                )
-                resampler = av.AudioResampler("flt", layout, rate)
-            yield from self._resampled(resampler, frame)
+        for (form, layout), frames in groupby(self._frames(container, stream), _form_of):
+            self.forms[form] = None
+            blocks = self._unpacked(frames)
+            if self._form is not None:
+                if form.channels > 2:
+                    blocks = map(partial(in_two, matrix=downmix(form.channels, layout).matrix), blocks)
+                blocks = in_form(blocks, Form(form.sample_rate, min(2, form.channels)), self._form)
+            yield from blocks
             if self._seconds > _LONGEST_SECONDS:
                 return
-        yield from self._resampled(resampler, None)
 
-    def _resampled(
-        self, resampler: "av.audio.resampler.AudioResampler | None", frame: "av.audio.frame.AudioFrame | None"
-    ) -> Iterator[np.ndarray]:
-        """What a frame gives, or the end of a part; ``[n, C]`` each."""
-        for piece in [] if resampler is None else resampler.resample(frame):
-            if piece is not None:
+    def _unpacked(self, frames: "Iterable[av.audio.frame.AudioFrame]") -> Iterator[np.ndarray]:
+        """The samples of a part, ``[n, C]`` a block, as they are."""
+        import av
+
+        resampler = av.AudioResampler("flt")
+        for frame in chain(frames, [None]):
+            for piece in resampler.resample(frame):
                 block = piece.to_ndarray().reshape(-1, piece.layout.nb_channels).astype(np.float32)
                 self._seconds += len(block) / piece.sample_rate
                 yield block
+            if self._seconds > _LONGEST_SECONDS:
+                return
 
     def _frames(
         self, container: "av.container.InputContainer", stream: "av.audio.stream.AudioStream"
@@ -288,6 +288,11 @@ class _Reading:
         if not self.lost or self._seconds - self.lost[-1] > _ONE_PLACE:
             self.lost.append(self._seconds)
         self.lost_seconds += seconds
+
+
+def _form_of(frame: "av.audio.frame.AudioFrame") -> tuple[Form, tuple[str, ...]]:
+    """Its form, and the places of its channels."""
+    return Form(frame.sample_rate, frame.layout.nb_channels), tuple(one.name for one in frame.layout.channels)
 
 
 def has_table(path: Path) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.rounding import rounded
 from distill.errors import DistillError, OutputError, SettingError
 from distill.files.atomic import written_aside
 from distill.files.regular import is_folder, native
@@ -57,9 +58,9 @@ def write_audio(
 ) -> Path:
     """Writes float blocks ``[channels, n]`` at 48 kHz to ``path``: the whole file, or none.
 
-    ``blocks`` is one array or a stream of them. 32 bits means a float WAV, which keeps values beyond ±1; all
-    other formats clip there. ``tags`` may hold title, comment and software. Equal sound gives equal bytes, in
-    every format. Nothing half-written stays behind.
+    ``blocks`` is one array or a stream of them. 32 bits means a float WAV, which keeps values beyond ±1; all other
+    formats clip there. 16 and 24 bits hold the nearest numbers, without dither. ``tags`` may hold title, comment and
+    software. Equal sound gives equal bytes, in every format. Nothing half-written stays behind.
 
     Raises:
         OutputError: if the file cannot be written.
@@ -116,10 +117,10 @@ def _write_stream(
                     f"The sound to be written to {path.name} holds samples that are not numbers.",
                     "Make it again with another seed; if that happens again, train the model again.",
                 )
-            frames = block.T if bit_depth == 32 else np.clip(block.T, -1.0, 1.0)
+            frames = _as_stored(block.T, subtype)
             # libsndfile's Vorbis writer keeps a whole call on its stack: long calls can crash it.
             for start in range(0, len(frames), SAMPLE_RATE):
-                piece = np.ascontiguousarray(frames[start : start + SAMPLE_RATE], dtype=np.float32)
+                piece = np.ascontiguousarray(frames[start : start + SAMPLE_RATE])
                 with _as_os_errors(aside):
                     file.write(piece)
                 written += len(piece)
@@ -132,6 +133,13 @@ def _write_stream(
         with _as_os_errors(aside):
             file.close()
     return written
+
+
+def _as_stored(frames: np.ndarray, subtype: str) -> np.ndarray:
+    """Frames ``[n, C]`` as they are handed to libsndfile."""
+    if subtype in ("PCM_16", "PCM_24"):
+        return rounded(frames, int(subtype[-2:]))
+    return (frames if subtype == "FLOAT" else np.clip(frames, -1.0, 1.0)).astype(np.float32)
 
 
 @contextmanager

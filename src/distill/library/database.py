@@ -16,6 +16,7 @@ from typing import TypeVar
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, output_error
 from distill.files.home import make_folders
+from distill.files.installing import UPDATE
 from distill.files.names import free_path
 from distill.library import schema
 
@@ -120,7 +121,7 @@ class Database:
             connection.close()
             raise LibraryError(
                 f"The library {self.path} was written by a newer Distill.",
-                "Update Distill: pip install -U distill-audio",
+                UPDATE,
             )
         return connection
 

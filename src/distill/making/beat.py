@@ -191,7 +191,10 @@ class Cycle:
         if self.beats is None:
             return self.positions / max(1, round(self.positions / own))
         counted = self.positions / self.beats
-        return float(counted * 2.0 ** round(math.log2(own / counted)))
+        doublings = round(math.log2(own / counted))
+        while doublings > 0 and self.beats % 2**doublings:  # or the loop would end in the middle of a beat
+            doublings -= 1
+        return float(counted * 2.0**doublings)
 
 
 class Beat:
@@ -243,6 +246,21 @@ def beat_of_openings(
     places = [openings.place(seed) for seed in seeds]
     pulses = [metronome.pulse(model.trained_on[index].codes, place) for index, place in places]
     return _beat(metronome, model.header.beat_strength, pulses, 0, positions, cycle)
+
+
+def beats_of_openings(model: Model, seeds: Sequence[int], cycle: Cycle) -> list[tuple[float, float] | None]:
+    """Where the beats of loops lie that begin as recordings do: the first one and their period, in positions of the piece; None
+    where none is known."""
+    metronome = Metronome.of(model)
+    if metronome is None:
+        return [None] * len(seeds)
+    openings = Openings(model)
+    found: list[tuple[float, float] | None] = []
+    for index, place in map(openings.place, seeds):
+        pulse = metronome.pulse(model.trained_on[index].codes, place)
+        period = 0.0 if pulse is None else cycle.period(pulse.period)
+        found.append(None if pulse is None else (int(pulse.profile.argmax()) / BINS * period, period))
+    return found
 
 
 def beat_of_prompt(model: Model, prompt: Tensor, count: int, positions: int) -> Beat | None:

@@ -72,7 +72,7 @@ def _marked_unmeasured(model: Model) -> Model:
 def _with_assumed_voice(model: Model) -> Model:
     """The model whose new audio is in the recordings' voice, unless both voices were compared before.
 
-    Grains need no well-trained decoder: after short trainings they came two to eleven times nearer (docs/voices.md).
+    Grains need no well-trained decoder: after short trainings they came nearer, mostly by far (docs/voices.md).
     """
     if model.header.is_voice_measured:
         return model

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from distill import given
 from distill.codes.layout import positions_in
 from distill.errors import SettingError
 from distill.making.beat import Beat
@@ -43,11 +44,17 @@ class Sampling:
     less likely (a repetition penalty, as in Keskar et al. 2019, arXiv:1909.05858, that fades with time)."""
 
     def __post_init__(self) -> None:
+        if not self._temperatures:
+            given.number(self.temperature, "temperature")  # none at all is no number
         for temperature in self._temperatures:
+            given.number(temperature, "temperature")
             if not 0 <= temperature <= 5:
                 raise SettingError(
                     f"The temperature {temperature} is out of range.", "Choose one from 0 to 5; 1 is natural."
                 )
+        given.whole(self.top_k, "top_k")
+        given.number(self.top_p, "top_p")
+        given.number(self.variety, "variety")
         if self.top_k < 0:
             raise SettingError(f"top-k {self.top_k} is out of range.", "Choose 0 (all codes) or more.")
         if not 0 < self.top_p <= 1:
@@ -56,10 +63,16 @@ class Sampling:
             )
         if not 0 <= self.variety <= 5:
             raise SettingError(f"The variety {self.variety} is out of range.", "Choose one from 0 (none) to 5.")
+        temperatures = tuple(map(given.plain, self._temperatures))
+        object.__setattr__(
+            self, "temperature", temperatures if isinstance(self.temperature, tuple | list) else temperatures[0]
+        )
+        for name in ("top_k", "top_p", "variety"):
+            object.__setattr__(self, name, given.plain(getattr(self, name)))
 
     @property
     def _temperatures(self) -> tuple[float, ...]:
-        return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
+        return tuple(self.temperature) if isinstance(self.temperature, tuple | list) else (self.temperature,)
 
     def temperature_of(self, level: int) -> float:
         """The temperature of one level."""

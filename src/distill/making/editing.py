@@ -39,13 +39,12 @@ class Editing:
 
     def __init__(self, model: Model, given: Codes, read: Callable[[str], Codes], most: int | None = None) -> None:
         self._model, self._given, self._read, self._most = model, given, read, most
-        self.grid = given.codes.numpy()
+        self.grid, self._samples = given.codes.numpy(), given.samples
         self._locked = np.zeros(self.grid.shape, bool)
 
     def as_codes(self) -> Codes:
         """The sound as it is now; one that has grown by a column is longer by a column."""
-        samples = self._given.samples + (len(self.grid) - len(self._given.codes)) * self._model.codec.hop
-        return dataclasses.replace(self._given, codes=torch.from_numpy(self.grid), samples=samples)
+        return dataclasses.replace(self._given, codes=torch.from_numpy(self.grid), samples=self._samples)
 
     def apply(self, operation: Operation) -> str:
         """Does one operation, and says what was done.
@@ -84,7 +83,8 @@ class Editing:
                 return self._insert(edit.copy(grid, chosen), to, f"Inserted {where} at column {to}.")
             case "delete":
                 self._locked = edit.delete_unlocked(self._locked, chosen.first, chosen.stop)
-                self.grid = edit.delete(grid, chosen.first, chosen.stop)
+                self.grid, hop = edit.delete(grid, chosen.first, chosen.stop), self._model.codec.hop
+                self._samples = edit.samples_left(self._samples, len(grid), chosen.first, chosen.stop, hop)
                 return f"Deleted {where}."
         return self._reimagine(chosen, details, where)
 
@@ -135,6 +135,7 @@ class Editing:
     def _insert(self, clip: edit.Clip, column: int, words: str) -> str:
         self._check_room(len(clip.codes))
         self.grid = edit.insert(self.grid, clip, column)
+        self._samples += len(clip.codes) * self._model.codec.hop
         self._locked = edit.insert_unlocked(self._locked, column, len(clip.codes))
         return words
 

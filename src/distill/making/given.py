@@ -39,13 +39,11 @@ class Prompt:
     """What brings the recordings' level to the sound's own."""
 
 
-def read_prompt(model: Model, audio: Path, callback: MetricsCallback = ignore, *, is_after_fade: bool = True) -> Prompt:
+def read_prompt(model: Model, audio: Path, callback: MetricsCallback = ignore) -> Prompt:
     """The end of an audio file, as much of it as the prior looks back over.
 
-    However long the file is, only its end is kept in memory. A silent end is said to be so.
-
-    Args:
-        is_after_fade: whether what follows an end that dies away is as loud as the file was before that.
+    However long the file is, only its end is kept in memory. A silent end is said to be so. What follows an end that dies away
+    is as loud as the file was before that.
     """
     prior = model.require_prior()
     codec = model.codec
@@ -62,7 +60,7 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback = ignore, *
         )
     tail, before = np.zeros((codec.channels, 0), np.float32), 0.0
     for block in read_blocks(audio, codec.channels, tell=told):
-        before = max(before, loudest_part(block, codec.sample_rate) if is_after_fade else 0.0)
+        before = max(before, loudest_part(block, codec.sample_rate))
         tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
     # Of a prompt, the prior sees the newest half of its window.
     listened = prior.config.context_positions // 2 * codec.hop

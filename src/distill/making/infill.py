@@ -12,9 +12,10 @@ from distill.codes.extract import encode_blocks
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.making.drawing import Progress, Sampling, Steering, continue_codes
-from distill.making.level import LISTENED_SECONDS, at_level, rising
+from distill.making.joins import cross_fade
+from distill.making.level import LISTENED_SECONDS, at_level
 from distill.making.openings import Openings
-from distill.making.sampling import Voice, as_coded, check_count, rendered
+from distill.making.sampling import Voice, as_coded, check_count, fades_at_ends, rendered
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02
@@ -55,20 +56,23 @@ class Infill:
         return codes[first:stop], iter([sound / np.float32(self.gain)])
 
     def audio(self, model: Model) -> np.ndarray:
-        """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
+        """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's.
+
+        A passage that reaches an end of the recording begins or ends as a new piece does.
+        """
         samples = self.recording.shape[1]
         new = np.concatenate(list(rendered(model, self.codes, self.voice)), axis=1)[:, : samples - self.first]
+        at = np.arange(self.first, self.first + new.shape[1])
+        ends = {"begins": self.start == 0, "ends": self.stop == samples}
+        new = at_level(new, self.gain) * fades_at_ends(at, samples, model.codec.sample_rate, **ends)
+        old, result, passage = self.recording, self.recording.copy(), slice(self.start, self.stop)
+        result[:, passage] = new[:, self.start - self.first : self.stop - self.first]
         fade = min(round(FADE_SECONDS * model.codec.sample_rate), (self.stop - self.start) // 2)
-        share = np.zeros(samples, np.float32)
-        share[self.start : self.stop] = 1
-        ramp = rising(fade)
+        into, out = slice(self.start, self.start + fade), slice(self.stop - fade, self.stop)
         if self.start > 0:
-            share[self.start : self.start + fade] = ramp
+            result[:, into] = cross_fade(old[:, into], result[:, into])
         if self.stop < samples:
-            share[self.stop - fade : self.stop] = ramp[::-1]
-        result = self.recording.copy()
-        here = slice(self.first, self.first + new.shape[1])
-        result[:, here] += share[here] * (at_level(new, self.gain) - self.recording[:, here])
+            result[:, out] = cross_fade(result[:, out], old[:, out])
         return result
 
 

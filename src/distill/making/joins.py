@@ -119,7 +119,7 @@ def render(
             new.gain = _without_clipping(new, border, length, join.gain)
             start, stop = border + join.start, border + join.start + join.length
             done = replace(begun, length=stop - begun.start, fade_out=join.length)
-            fade = _cross_fade(voice.read(start, stop), new.read(start, stop), join.correlation)
+            fade = cross_fade(voice.read(start, stop), new.read(start, stop))
             yield np.concatenate([voice.read(given, start), fade], axis=1), (done,)
             begun = Placed(
                 stretch=grain.stretch,
@@ -154,7 +154,7 @@ def _join(old: _GrainSound, new: _GrainSound, border: int, room: int) -> _Join:
     start, length = _fade_place(attacks, arrivals, room, first_sound, last_sound)
     first = lead + room + start
     a, b = heard[:, first : first + length], coming[:, first : first + length]
-    correlation = _correlation(a, b)
+    correlation = waveform_correlation(a, b)
     # A tone is known by what is around the fade, an attack is none.
     is_attack = max(attacks.max(initial=0), arrivals.max(initial=0)) > 0.5
     around_a, around_b = heard[:, lead:], coming[:, lead:]
@@ -229,9 +229,12 @@ def _fade_place(attacks: np.ndarray, arrivals: np.ndarray, room: int, first: int
     return found
 
 
-def _cross_fade(old: np.ndarray, new: np.ndarray, correlation: float) -> np.ndarray:
-    """Two sounds ``[C, n]`` as one that begins as the old and ends as the new, within full scale where both are."""
-    for kept in (correlation, 1.0):
+def cross_fade(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Two sounds ``[C, n]`` as one that begins as the old and ends as the new, within full scale where both are.
+
+    Its level is kept where they agree as where they have nothing in common; where they cancel none can be.
+    """
+    for kept in (waveform_correlation(old, new), 1.0):
         out, into = _gains(old.shape[1], kept)
         fade = old * out + new * into
         if np.abs(fade).max(initial=0) <= 1:
@@ -247,7 +250,8 @@ def _gains(length: int, correlation: float) -> tuple[np.ndarray, np.ndarray]:
     return (out / power).astype(np.float32), (into / power).astype(np.float32)
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+def waveform_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """How well two sounds ``[C, n]`` agree, -1 to 1; silence agrees with anything."""
     norm = float(np.sqrt(np.square(a, dtype=np.float64).sum() * np.square(b, dtype=np.float64).sum()))
     product = float((a.astype(np.float64) * b).sum())
     return product / norm if norm > _QUIET else 1.0

@@ -30,7 +30,7 @@ def raised_cosine(share: np.ndarray) -> np.ndarray:
 
 
 def rising(samples: int) -> np.ndarray:
-    """The gains of a fade-in, ``[samples]``; what fades out beside it has 1 less these."""
+    """The gains of a fade-in, ``[samples]``."""
     return raised_cosine((np.arange(samples) + 0.5) / max(1, samples))
 
 

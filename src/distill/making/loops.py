@@ -1,7 +1,8 @@
 """Loops: new audio of an exact length whose end runs into its beginning.
 
-More is made than is needed. The place to cut is where what comes after the end sounds most like the beginning; there the two
-are cross-faded, so that the loop's last sample is followed by what really followed it. A loop whose seam may still be heard is
+More is made than is needed. The place to cut is where what comes after the end sounds most like the beginning; of places as
+good as that, where a beat is (of a loop in beats), or where the waveforms agree best. There the two are cross-faded at a
+steady level, so that the loop's last sample is followed by what really followed it. A loop whose seam may still be heard is
 drawn again (``tries.py``).
 """
 
@@ -16,9 +17,9 @@ from torch import Tensor
 from distill.audio.distance import LogMel
 from distill.audio.mixing import mono
 from distill.errors import SettingError
-from distill.making.beat import Cycle
+from distill.making.beat import Cycle, beats_of_openings
 from distill.making.drawing import Progress, Sampling
-from distill.making.level import rising
+from distill.making.joins import cross_fade, waveform_correlation
 from distill.making.sampling import FADE_OUT_SECONDS, MAX_SECONDS, MIN_SECONDS, Generation, Voice, generate
 from distill.making.tries import MOST_TRIES
 from distill.models.model_file import Model
@@ -32,6 +33,9 @@ AUDIBLE_SEAM = 0.5
 """Above it, the cut with the most alike sides is halfway to one by chance."""
 NOISE = 0.108
 """How unlike any two places of white noise are, in log-mel: what is no more unlike than that is the same sound."""
+_AS_GOOD = 0.1
+"""Of cuts whose seams differ by no more, another reason decides."""
+_FRAME = 512
 _GRID = 480  # samples: cuts are tried every hundredth of a second
 
 
@@ -46,7 +50,8 @@ class Loop:
     """The exact length of the loop, in samples."""
     seam: float
     """How unlike the two sides of the cut are: 0 the same sound, 1 as unlike as two places of the piece by chance. In a steady
-    texture all places are the same sound, so no cut is heard."""
+    texture all places are the same sound, so no cut is heard. Where that is more, the share of the power that is lost in the
+    middle of the cross-fade, as the two sides cancel each other."""
 
     @property
     def seed(self) -> int:
@@ -114,7 +119,7 @@ def make_loops(
 
     Args:
         voice: makes them sound in place of the codec's decoder.
-        beats: how many they are counted in.
+        beats: how many they are counted in; such a loop begins on one of them where they are known and no better cut is near.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -126,9 +131,11 @@ def make_loops(
     seconds = (samples + spare + round(FADE_SECONDS * rate) + ending) / rate
     cycle = Cycle(samples / model.codec.hop, beats)
     pieces = generate(model, seconds, count, sampling, seed, progress, voice=voice, cycle=cycle)
+    grids = [None] * count if beats is None else beats_of_openings(model, [one.seed for one in pieces], cycle)
     loops = []
-    for piece in pieces:
-        start, seam = best_cut(piece.audio(model)[:, :-ending], samples, rate)
+    for piece, grid in zip(pieces, grids, strict=True):
+        beat = None if grid is None else (grid[0] * model.codec.hop, grid[1] * model.codec.hop)
+        start, seam = best_cut(piece.audio(model)[:, :-ending], samples, rate, beat)
         loops.append(Loop(piece, start, samples, seam))
     return loops
 
@@ -149,27 +156,54 @@ def seam_warning(seams: Sequence[float]) -> str:
 
 
 @torch.no_grad()
-def best_cut(audio: np.ndarray, samples: int, sample_rate: int) -> tuple[int, float]:
-    """Where a loop of ``samples`` is best cut out of ``audio [C, N]``: its first sample, and how unlike both sides are."""
-    log_mel = LogMel(sample_rate, 2048, 512, 64)(torch.from_numpy(mono(audio)[0]))  # [F, 64]
-    frames_compared = max(1, round(COMPARED_SECONDS * sample_rate / 512))
-    # Half of what is compared lies before the cut, half after it.
-    padded = np.pad(log_mel.numpy(), ((frames_compared // 2, frames_compared), (0, 0)), mode="edge")
-    around = sliding_window_view(padded, frames_compared, axis=0).reshape(len(padded) - frames_compared + 1, -1)
-    latest = audio.shape[1] - samples - round(FADE_SECONDS * sample_rate)
-    starts = np.arange(0, max(1, latest + 1), _GRID)
-    distances = np.abs(around[starts // 512] - around[(starts + samples) // 512]).mean(axis=1)
-    places = np.random.default_rng(0).integers(0, len(log_mel), (2, 256))
+def best_cut(
+    audio: np.ndarray, samples: int, sample_rate: int, beat: tuple[float, float] | None = None
+) -> tuple[int, float]:
+    """Where a loop of ``samples`` is best cut out of ``audio [C, N]``: its first sample, and the seam there (:class:`Loop`).
+
+    Args:
+        beat: the first beat and their period, in samples: of cuts as good as the best, the one nearest to a beat is taken.
+    """
+    heard = mono(audio)[0]
+    frames, off_grid = divmod(samples, _FRAME)  # the frames after a loop lie as those at its beginning do
+    around, after = _surroundings(heard, sample_rate), _surroundings(heard[off_grid:], sample_rate)
+    latest = max(0, audio.shape[1] - samples - round(FADE_SECONDS * sample_rate))
+    starts = np.arange(0, latest + 1, _GRID)
+    if beat is not None:
+        beats = np.round(np.arange(beat[0] % beat[1], latest, beat[1])).astype(np.int64)
+        starts = np.concatenate([starts, beats])
+    distances = np.abs(around[starts // _FRAME] - after[starts // _FRAME + frames]).mean(axis=1)
+    places = np.random.default_rng(0).integers(0, len(around), (2, 256))
     by_chance = float(np.median(np.abs(around[places[0]] - around[places[1]]).mean(axis=1)))
-    best = int(distances.argmin())
-    return int(starts[best]), max(0.0, float(distances[best]) - NOISE) / max(by_chance - NOISE, NOISE)
+    alike = np.array([waveform_correlation(*_sides(audio, start, samples, sample_rate)) for start in starts])
+    # What agrees by c at equal levels has 1 + c of its power left in the middle of the cross-fade, or all where c > 0.
+    seams = np.maximum((distances - NOISE) / max(by_chance - NOISE, NOISE), np.maximum(-alike, 0))
+    off = np.zeros(len(starts))
+    if beat is not None:
+        from_beat = (starts - beat[0]) % beat[1]
+        off = np.minimum(from_beat, beat[1] - from_beat).round()
+    as_good = np.flatnonzero(seams <= seams.min() + _AS_GOOD)
+    best = as_good[np.lexsort((-alike[as_good], off[as_good]))[0]]
+    return int(starts[best]), float(seams[best])
 
 
 def cut_loop(audio: np.ndarray, start: int, samples: int, sample_rate: int) -> np.ndarray:
     """``samples`` of ``audio [C, N]`` from ``start`` on, begun with a fade from what follows their end."""
     loop = audio[:, start : start + samples].copy()
-    fade = min(round(FADE_SECONDS * sample_rate), audio.shape[1] - start - samples, samples)
-    after = audio[:, start + samples : start + samples + fade]
-    ramp = rising(fade)
-    loop[:, :fade] = ramp * loop[:, :fade] + (1 - ramp) * after
+    after, begun = _sides(audio, start, samples, sample_rate)
+    loop[:, : begun.shape[1]] = cross_fade(after, begun)
     return loop
+
+
+def _surroundings(heard: np.ndarray, sample_rate: int) -> np.ndarray:
+    """The log-mel around every ``_FRAME`` samples of a sound ``[N]``: ``[F, D]``; half of it lies before, half after."""
+    log_mel = LogMel(sample_rate, 2048, _FRAME, 64)(torch.from_numpy(heard)).numpy()  # [F, 64]
+    compared = max(1, round(COMPARED_SECONDS * sample_rate / _FRAME))
+    padded = np.pad(log_mel, ((compared // 2, compared - compared // 2 - 1), (0, 0)), mode="edge")
+    return sliding_window_view(padded, compared, axis=0).reshape(len(log_mel), -1)
+
+
+def _sides(audio: np.ndarray, start: int, samples: int, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """What follows a loop's end, and its beginning, which are cross-faded: ``[C, n]`` each."""
+    fade = min(round(FADE_SECONDS * sample_rate), audio.shape[1] - start - samples, samples)
+    return audio[:, start + samples : start + samples + fade], audio[:, start : start + fade]

@@ -95,12 +95,7 @@ def make(
         check_request(request.seconds, count)
     request.sampling.check_levels(model.codec.num_quantizers)
     given_digest = None if request.given is None else file_digest(request.given)
-    request = replace(
-        request,
-        is_after_fade=request.kind == "audio" and request.given is not None,
-        is_replaced_whole=request.kind == "infill",
-        max_similarity=max_similarity,
-    )
+    request = replace(request, max_similarity=max_similarity)
     tell = callback or ignore
     voice = voice_of(model, request.voice_settings, tell, _replaced(request, given_digest))
     # What is noted is the voice that renders them, so that it can be made again.
@@ -182,7 +177,7 @@ def _replaced(request: Request, given_digest: str | None) -> Passage | None:
     Args:
         given_digest: SHA-256 of the recording that it is in.
     """
-    if given_digest is None or not request.is_replaced_whole:
+    if given_digest is None or request.kind != "infill":
         return None
     return Passage(given_digest, request.begin, request.end)
 
@@ -209,7 +204,7 @@ def _drawer(
         )
     prompt, gain = None, 1.0
     if given is not None:
-        read = read_prompt(model, given, callback, is_after_fade=request.is_after_fade)
+        read = read_prompt(model, given, callback)
         prompt, gain = read.codes, read.gain
     return lambda seeds: generate(
         model, request.seconds, len(seeds), sampling, seeds.start, progress, prompt=prompt, gain=gain, voice=voice

@@ -14,6 +14,7 @@ from distill.files.regular import is_folder
 from distill.library import Library
 from distill.library.records import origin_of
 from distill.making.grains import Stretch, spread
+from distill.making.joins import MOST_SHIFT, ROOM
 from distill.models.header import errors_in_words
 from distill.models.model_file import Model, Source
 from distill.recordings.cache import cached
@@ -54,13 +55,17 @@ class Passage:
 
 
 def without(stretches: Sequence[Stretch], passage: Passage, rate: int, hop: int) -> tuple[Stretch, ...]:
-    """What is left of stretches without a passage, in the recording itself and at the same place of its near-copies.
+    """What is left of stretches without a passage: of the recording itself, all that no grain reaches into the passage from.
+
+    Its near-copies are left out, as a take may begin at another moment; where nothing else is left, they are used but for the
+    same place.
 
     Args:
         rate, hop: of the codec.
     """
     takes = {one.take for one in stretches if one.sha256 == passage.sha256 and one.take >= 0}
-    begin, stop = round(passage.begin * rate), round(passage.end * rate)
+    reach = ROOM + MOST_SHIFT
+    begin, stop = round(passage.begin * rate) - reach, round(passage.end * rate) + reach
 
     def parts(one: Stretch) -> Iterator[Stretch]:
         if one.sha256 != passage.sha256 and one.take not in takes:
@@ -73,7 +78,9 @@ def without(stretches: Sequence[Stretch], passage: Passage, rate: int, hop: int)
         if after < len(one.codes):
             yield one.part(after, len(one.codes), hop)
 
-    return tuple(part for one in stretches for part in parts(one))
+    others = (one for one in stretches if one.sha256 == passage.sha256 or one.take not in takes)
+    left = tuple(part for one in others for part in parts(one))
+    return left or tuple(part for one in stretches for part in parts(one))
 
 
 def find_recordings(

@@ -32,10 +32,6 @@ class Request:
     end: float = 0.0
     given: Path | None = None
     """The prompt, or the recording in which a passage is made anew."""
-    is_after_fade: bool = False
-    """Whether what follows an end that dies away is as loud as the prompt was before; not in pieces of earlier versions."""
-    is_replaced_whole: bool = False
-    """Whether grains of the very passage that is made anew are left out; not in pieces of earlier versions."""
     voice: Choice = Choice.CODEC
     longest_seconds: float = 1.0
     """The longest stretch of one recording that the recordings' voice may use, in seconds."""

@@ -46,6 +46,15 @@ def as_coded(codes: Tensor, voice: Voice | None) -> tuple[Tensor, Voice | None]:
     return (codes, None) if voice is None else voice.as_coded(codes)
 
 
+def fades_at_ends(
+    at: np.ndarray, total: int, sample_rate: int, *, begins: bool = True, ends: bool = True
+) -> np.ndarray:
+    """Gains ``[n]`` of the samples ``at [n]`` of ``total``, of new sound that begins with the first and ends with the last."""
+    begun = at / (FADE_IN_SECONDS * sample_rate) if begins else np.ones(len(at))
+    left = (total - 1 - at) / (FADE_OUT_SECONDS * sample_rate) if ends else np.ones(len(at))
+    return raised_cosine(np.minimum(np.minimum(begun, left), 1))
+
+
 @dataclass(frozen=True)
 class Generation:
     """One new piece: its codes ``[S, Q]``, and what is needed to make it again."""
@@ -76,12 +85,8 @@ class Generation:
 
     def fades(self, first: int, stop: int, total: int) -> np.ndarray:
         """Gains ``[stop - first]`` of these samples: a sound cut off in the middle of a wave ends in a click."""
-        at = np.arange(first, stop)
         # What follows a prompt begins where that ends, in the middle of a sound.
-        begun = np.ones(len(at)) if self.lead else at / (FADE_IN_SECONDS * self.sample_rate)
-        left = (total - 1 - at) / (FADE_OUT_SECONDS * self.sample_rate)
-        share = np.minimum(np.minimum(begun, left), 1)
-        return raised_cosine(share)
+        return fades_at_ends(np.arange(first, stop), total, self.sample_rate, begins=not self.lead)
 
     def audio(self, model: Model) -> np.ndarray:
         """The sound as one array, float32 ``[C, N]``."""

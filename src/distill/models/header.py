@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 from distill.errors import ModelFileError
+from distill.files.installing import UPDATE
 from distill.files.names import MODEL_SUFFIX, advice_on_missing
 from distill.files.regular import broken_link, open_regular
 from distill.files.tensors import Digest, Table, UnusableError, read_table
@@ -250,7 +251,7 @@ def checked_header(path: Path, table: Table) -> Header:
         raise ModelFileError(
             f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
             f"{FORMAT_VERSION[0]}.x).",
-            f"Install distill-audio {major}.0 or newer: pip install -U distill-audio",
+            UPDATE,
         )
     codec = table.fields.get("codec")
     if isinstance(codec, dict) and codec.get("voice") != VQVAEConfig.voice:
@@ -258,8 +259,17 @@ def checked_header(path: Path, table: Table) -> Header:
             f"{path} holds a codec whose decoder is of another kind, which this version of Distill does not read.",
             "Train it again from its recordings with distill train.",
         )
+    return possible_header(table.about)
+
+
+def possible_header(text: str) -> Header:
+    """A header from its JSON, checked field by field, when a file is read and before one is written.
+
+    Raises:
+        UnusableError: if it holds values that are not possible.
+    """
     try:
-        header = Header.model_validate_json(table.about, strict=True)
+        header = Header.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise UnusableError("its header holds values that are not possible") from error
     if header.prior is not None and (

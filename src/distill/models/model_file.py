@@ -27,6 +27,7 @@ from distill.models.header import (
     SourceRecord,
     checked_header,
     errors_in_words,
+    possible_header,
 )
 from distill.models.prior import CodePrior
 from distill.models.sound import Sound, check_sounds
@@ -66,32 +67,14 @@ class Source:
     @classmethod
     def of(cls, record: SourceRecord, codes: Tensor) -> "Source":
         """The source that a header has this record of."""
-        return cls(
-            name=record.name,
-            start_seconds=record.start_seconds,
-            held_out=record.held_out,
-            codes=codes,
-            take=record.take,
-            sha256=record.sha256 or "",
-            gain=record.gain,
-            mix=record.mix,
-            tolls=record.tolls,
-        )
+        told = {name: value for name, value in record if name != "positions"}
+        return cls(**told | {"codes": codes, "sha256": record.sha256 or ""})
 
     @property
     def record(self) -> SourceRecord:
         """What the header says of it."""
-        return SourceRecord(
-            name=self.name,
-            start_seconds=self.start_seconds,
-            positions=len(self.codes),
-            held_out=self.held_out,
-            take=self.take,
-            sha256=self.sha256 or None,
-            gain=self.gain,
-            mix=self.mix,
-            tolls=self.tolls,
-        )
+        told = {name: value for name, value in vars(self).items() if name != "codes"}
+        return SourceRecord(**told | {"positions": len(self.codes), "sha256": self.sha256 or None})
 
 
 @dataclass
@@ -163,7 +146,7 @@ def save_model(path: Path, model: Model) -> Path:
     """Writes the model whole or not at all.
 
     Raises:
-        OutputError: if the file system refuses.
+        OutputError: if the file system refuses, or the file could not be opened again.
     """
     tensors = {f"codec.{name}": tensor for name, tensor in _codec_tensors(model.codec).items()}
     tensors["code_counts"] = model.code_counts
@@ -180,7 +163,14 @@ def save_model(path: Path, model: Model) -> Path:
     changes["sounds"] = tuple(sound.record for sound in sounds)
 
     def header(digest: str) -> str:
-        return model.header.model_copy(update={**changes, "digest": digest}).model_dump_json()
+        text = model.header.model_copy(update={**changes, "digest": digest}).model_dump_json()
+        try:
+            possible_header(text)
+        except UnusableError as error:
+            raise OutputError(
+                f"{path} is not written, as it could not be opened again: {error}.", "Change what its header says."
+            ) from error
+        return text
 
     try:
         content = encode(tensors, KEY, header)

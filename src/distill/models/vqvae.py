@@ -29,7 +29,7 @@ from distill.audio.distance import LogMel, Magnitude
 from distill.models import peaks, ranks
 from distill.models.config import VQVAEConfig
 from distill.models.noise import NoiseHead
-from distill.models.quantizer import ResidualQuantizer
+from distill.models.quantizer import ResidualQuantizer, nearest
 from distill.models.sketch import SketchExamples, described, examples_of, fitted_maps
 from distill.models.subsonic import SubsonicFilter
 from distill.models.tones import Predicted, ToneHead, TonesAndNoise, ToneTargets
@@ -219,8 +219,8 @@ class ConvVQVAE(nn.Module):
             layer.bias.copy_(fitted.bias)
 
     def encode(self, audio: Tensor) -> Tensor:
-        """``[B, C, N] →`` codes ``[B, S, Q]`` (int64), ``S = ceil(N / hop)``."""
-        return self.quantizer(self.latents(audio))[1]
+        """``[B, C, N] →`` codes ``[B, S, Q]`` (int64), ``S = ceil(N / hop)``. No codebook learns from it in any mode."""
+        return nearest(self.latents(audio), self.quantizer.codebooks)[1]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes ``[B, S, Q] →`` audio ``[B, C, S·hop]``, a complete sound that begins at position 0."""

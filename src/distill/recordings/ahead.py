@@ -11,6 +11,7 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.counted import bytes_in_words, counted
 from distill.durations import about
 from distill.errors import AudioFileError
+from distill.files.home import on_another_disk
 from distill.formats.files import AudioInfo, read_blocks
 from distill.recordings.cache import cache_folder, cached
 from distill.recordings.inspection import LONGEST_SECONDS, SHORTEST_SECONDS
@@ -45,7 +46,7 @@ def first_reading(paths: Sequence[Path]) -> str:
         "Later starts take seconds."
     )
     if needed > free:
-        words += " That may be too little, though silence takes no room: DISTILL_HOME can be a folder on a larger disk."
+        words += f" That may be too little, though silence takes no room. If it is, {on_another_disk()}"
     return words
 
 

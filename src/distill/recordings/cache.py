@@ -20,7 +20,7 @@ import numpy as np
 
 from distill.errors import OutputError
 from distill.files.atomic import discard, output_error
-from distill.files.home import home, make_folders
+from distill.files.home import home, make_folders, on_another_disk
 from distill.files.remade import deleted, make_room, used_now
 from distill.formats.files import AudioInfo, probe, read_blocks, samples_at_48k
 
@@ -59,7 +59,7 @@ def decoded(recording: Path | AudioInfo, key: str) -> np.memmap:
         if found is None:
             raise OutputError(
                 f"The decoded audio of {info.path.name} did not arrive whole in {place.parent}.",
-                "Check that disk, or set DISTILL_HOME to a folder on another one.",
+                f"Check that disk, or {on_another_disk()}",
             )
     used_now(place)
     return found
@@ -152,9 +152,9 @@ def _decode_to(place: Path, info: AudioInfo) -> None:
     except OSError as error:
         raise OutputError(
             f"The decoded audio of {info.path.name} cannot be kept: {output_error(place.parent, error).what}",
-            "Free some space, or set DISTILL_HOME to a folder on another disk."
+            f"Free some space, or {on_another_disk()}"
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            else "Set DISTILL_HOME to a folder that can be written to.",
+            else f"Let that folder be written to, or {on_another_disk()}",
         ) from error
     finally:
         discard(aside)

@@ -33,8 +33,7 @@ def listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
         others = counted(ignored, "other file is", "other files are")
         nothing = "holds nothing but hidden files and empty folders" if any(folder.iterdir()) else "is empty"
         what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} {nothing}."
-        known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
-        raise CorpusError(what, f"Put recordings in it ({known}).")
+        raise CorpusError(what, "Put recordings in it: WAV, AIFF, FLAC, OGG, MP3 and others.")
     return paths, reports
 
 

@@ -15,7 +15,7 @@ from distill.audio.mixing import Mix, mixed
 from distill.audio.rate import SAMPLE_RATE
 from distill.errors import OutputError
 from distill.files.atomic import output_error
-from distill.files.home import make_folders
+from distill.files.home import make_folders, on_another_disk
 from distill.recordings.cache import cache_folder, let_go
 
 RATE = 16_000
@@ -88,7 +88,7 @@ def _on_disk(parts: Iterable[np.ndarray]) -> np.ndarray:
     except OSError as error:
         raise OutputError(
             f"There is no room to compare the recordings: {output_error(place, error).what}",
-            "Free some space, or set DISTILL_HOME to a folder on another disk.",
+            f"Free some space, or {on_another_disk()}",
         ) from error
 
 

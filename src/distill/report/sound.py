@@ -10,6 +10,7 @@ import soundfile
 
 from distill.audio.mixing import mono
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.rounding import rounded
 
 _WINDOW = 2048
 _BANDS = 160
@@ -106,9 +107,8 @@ def waveform_path(audio: npt.NDArray[np.float32], columns: int) -> str:
 
 def flac_bytes(audio: npt.NDArray[np.float32]) -> bytes:
     """16-bit FLAC of ``audio`` [C, N]; beyond full scale is clipped, as every player would."""
-    whole = np.round(np.clip(_finite(audio), -1, 1) * 32767).astype(np.int16)
     buffer = io.BytesIO()
-    soundfile.write(buffer, whole.T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, rounded(_finite(audio).T, 16), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 

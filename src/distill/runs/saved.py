@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from distill.errors import SettingError, StateFileError
+from distill.errors import SettingError
 from distill.files.regular import absolute
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.runs.events import events_file
@@ -139,12 +137,7 @@ class Stopped:
         Raises:
             StateFileError: if the saved ones are not possible.
         """
-        try:
-            return TypeAdapter(kind).validate_python(self.state.value("config", dict))
-        except ValidationError as error:
-            raise StateFileError(
-                f"{self.run_folder} holds sizes that are not possible.", "Train that stage again from its beginning."
-            ) from error
+        return self.state.config(kind)
 
     def plan(self, kind: type[P], epochs: int | None = None, minutes: float | None = None, device: str = "auto") -> P:
         """The plan it was begun with, ending so much further on from here; with neither, where it was to end.
@@ -152,7 +145,7 @@ class Stopped:
         Raises:
             SettingError: if the stage is at its end and nothing says how much further.
         """
-        plan = kind.of(self.state.value("plan", dict))
+        plan = self.state.plan(kind)
         epochs, minutes = self.end(epochs, minutes)
         return dataclasses.replace(plan, epochs=epochs, minutes=minutes, device=device)
 

@@ -14,12 +14,11 @@ from typing import Any, Literal, Protocol
 
 from distill.errors import OutputError, SettingError
 from distill.files.atomic import make_folder
+from distill.files.installing import installing_extra
 from distill.files.regular import is_folder, is_there
 from distill.runs.events import STAGES, stage_of_event
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice, RolledBack, TrainingEvent
 
-TENSORBOARD_EXTRA = "pip install 'distill-audio[tensorboard]'"
-WANDB_EXTRA = "pip install 'distill-audio[wandb]'"
 WANDB_PROJECT = "distill"
 Mode = Literal["offline", "online"]
 _PLACES = frozenset({"epoch", "step", "total_steps", "total_epochs", "is_held_out"})
@@ -194,7 +193,8 @@ def _check_tensorboard(folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter  # noqa: F401
     except ImportError as error:
         raise SettingError(
-            "--tensorboard needs the package tensorboard, which is not installed.", f"Install it: {TENSORBOARD_EXTRA}"
+            "--tensorboard needs the package tensorboard, which is not installed.",
+            f"Install it: {installing_extra('tensorboard')}",
         ) from error
     if is_there(folder) and not is_folder(folder):
         raise OutputError(f"{folder} is a file.", "Give --tensorboard a folder.")
@@ -224,6 +224,6 @@ def _wandb() -> Any:
         import wandb
     except ImportError as error:
         raise SettingError(
-            "--wandb needs the package wandb, which is not installed.", f"Install it: {WANDB_EXTRA}"
+            "--wandb needs the package wandb, which is not installed.", f"Install it: {installing_extra('wandb')}"
         ) from error
     return wandb

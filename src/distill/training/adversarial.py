@@ -122,7 +122,8 @@ def refine_decoder(
     Args:
         codec: the result of the first stage; it is not changed.
         corpus: the recordings the first stage was trained on.
-        plan: the run's settings. A resumed run needs the plan it began with, except for its end.
+        plan: the run's settings. A resumed run needs the plan it began with, except for its end and device
+            (``plan.MAY_CHANGE``).
         callback: gets every event.
         cancel_event: when set, the stage ends after the current step; its state can be resumed.
         split: the first stage's; drawn by the plan's seed if not given.
@@ -130,9 +131,10 @@ def refine_decoder(
 
     Raises:
         TrainingError: if ``plan.max_bad_steps`` losses in a row are not finite.
-        StateFileError: if the state to resume belongs to another codec or other recordings.
+        StateFileError: if the state to resume belongs to another codec or other recordings, or began with another plan.
     """
     file, tell = state_file or StateFile(), callback or ignore
+    plan = plan if file.resumed is None else file.resumed.plan(RefinementPlan, plan)
     split = split or split_corpus(corpus, seed=plan.seed)
     begun = begin(codec, corpus, split, plan, file, cancel_event, tell)
     fabric, networks, state, checkpoint = begun.fabric, begun.networks, begun.state, begun.checkpoint

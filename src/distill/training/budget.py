@@ -20,6 +20,10 @@ CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
+HIGH_PRIOR_SHARE = 0.2
+"""The prior's share of the minutes of a training of high quality on the page: most of them are for the codec's two stages."""
+LATER_PRIOR_SHARE = 0.5
+"""Of a codec's minutes, what the prior gets that follows where it goes on: about as both share those of a whole run."""
 MEASURING_SECONDS, HEARING_SECONDS = 57.0, 20.0
 """What it takes on two cores, after a prior is trained, to measure how firmly the beat is held (8 s), the balance (4 to 16 s),
 the level (3 to 11 s), how evenly grains use the recordings (5 to 8 s) and both voices; and to hear a few epochs before that."""
@@ -42,6 +46,11 @@ def minutes_of_stages(minutes: float | None, is_high: bool) -> tuple[float | Non
         return None, None
     second = REFINEMENT_SHARE if is_high else 0.0
     return minutes * (1 - second), minutes * second
+
+
+def minutes_left(seconds: float) -> float:
+    """What is left of a run for its next stage, in minutes: at least a second or so, however long the stages before it took."""
+    return max(seconds / 60, 0.02)
 
 
 def making_seconds(seconds: float, count: int, corpus_seconds: float) -> float:

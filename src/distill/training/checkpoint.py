@@ -1,6 +1,5 @@
 """When a loop's state is saved: soon after the start, about once a minute, and when training stops."""
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from distill.errors import OutputError
+from distill.files.leftovers import clear_parts
 from distill.files.regular import is_folder
 from distill.models import ranks
 from distill.training.loop_state import State
@@ -59,9 +59,7 @@ class Checkpoint:
         self._every_s, self._first_s = plan.save_every_s, min(plan.first_save_s, plan.save_every_s)
         self.begin_anew()
         if file.path is not None and is_folder(file.path.parent):
-            for torn in file.path.parent.glob(".distill-*.part*"):  # of a process that was killed while it wrote
-                with contextlib.suppress(OSError):  # open elsewhere (Windows): the next run takes it
-                    torn.unlink(missing_ok=True)
+            clear_parts(file.path.parent)
 
     def begin_anew(self) -> None:
         """Saves the next state as early as the first one of a run."""

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from distill.counted import counted
+from distill.errors import SettingError
 from distill.models import ranks
-from distill.models.base import base_path
+from distill.models.base import SIZES, base_config, base_path
 from distill.models.config import VQVAEConfig
 from distill.models.vqvae import ConvVQVAE
 from distill.recordings.corpus import Corpus
@@ -45,6 +47,32 @@ class Begun:
     """Whether it started from the base codec."""
     is_held_out: bool
     """Whether anything was held out to validate on."""
+
+
+def check_channels(config: VQVAEConfig, corpus: Corpus) -> None:
+    """Checks that the codec is to have the channels that the recordings were read in.
+
+    Raises:
+        SettingError: if not, with both.
+    """
+    if config.channels != corpus.channels:
+        raise SettingError(
+            f"The codec's config is for {counted(config.channels, 'channel')}, and the recordings were read in "
+            f"{corpus.channels}.",
+            f"Give it channels={corpus.channels}, or read the folder with import_corpus(folder, channels={config.channels}).",
+        )
+
+
+def without_base(config: VQVAEConfig, plan: CodecPlan) -> str:
+    """That a codec of other sizes than the base codec's starts from nothing, in a sentence; empty where it does not."""
+    base = base_config()
+    of_base = [f"{name} {getattr(base, name)}" for name in SIZES if getattr(config, name) != getattr(base, name)]
+    if plan.from_scratch or not of_base:  # what was asked for need not be said
+        return ""
+    return (
+        f"A codec of these sizes starts from nothing, as the base codec has {', '.join(of_base)}. It takes longer to learn as "
+        "much."
+    )
 
 
 def begin(

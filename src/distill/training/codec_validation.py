@@ -10,6 +10,7 @@ import torch
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import FIGURES, Likeness, likeness_between
 from distill.audio.mixing import mono_pair
+from distill.errors import CorpusError
 from distill.models import ranks
 from distill.training.codec_data import CodecData
 from distill.training.wrapped import Reconstructing
@@ -23,7 +24,11 @@ VALIDATION_BATCH = 4
 def validate_vqvae_epoch(
     model: Reconstructing, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric"
 ) -> float:
-    """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
+    """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales.
+
+    Raises:
+        CorpusError: if there is no window.
+    """
     return sum(mel * len(made) for made, mel in _rebuilt(model, distance, held_out, fabric)) / len(held_out)
 
 
@@ -44,7 +49,13 @@ def likeness_of_windows(
 def _rebuilt(
     model: Reconstructing, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
 ) -> Iterator[tuple[np.ndarray, float]]:
-    """Batches of reconstructions ``[b, C, N]``, each with its mel distance."""
+    """Batches of reconstructions ``[b, C, N]``, each with its mel distance.
+
+    Raises:
+        CorpusError: if there is no window.
+    """
+    if not len(windows):
+        raise CorpusError("There is nothing held out to validate the codec on.", "Add more or longer recordings.")
     model.eval()
     for start in range(0, len(windows), VALIDATION_BATCH):
         audio = torch.from_numpy(windows[start : start + VALIDATION_BATCH]).to(fabric.device)

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
-from distill.errors import DeviceError
+from distill.errors import DeviceError, SettingError
 from distill.models import ranks
 from distill.training.plan import Precision, PriorPlan
 
@@ -23,23 +23,26 @@ _GO_ON = {"bf16": "Go on with --device cpu.", "16": "Go on with --device cuda, w
 _FIRST_SCALE = 2.0**14
 
 
-def choose_device(device: str = "auto") -> torch.device:
+def choose_device(device: str | torch.device = "auto") -> torch.device:
     """The device by name; ``auto`` takes CUDA, then Apple's MPS, then the CPU. With ``cpu`` no other device is looked for.
+
+    One of PyTorch's devices is taken as its kind: which of several GPUs it is, is for each rank to say.
 
     Raises:
         DeviceError: if it is not on this machine.
     """
-    if device == "cpu":
+    kind = device.type if isinstance(device, torch.device) else device
+    if kind == "cpu":
         return torch.device("cpu")
     available = {"cpu": True, "mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available()}
-    if device == "auto":
+    if kind == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
-    if not isinstance(device, str) or device not in available:
-        raise DeviceError(f"The device '{device}' is unknown.", f"Choose one of {', '.join(DEVICES)}.")
-    if not available[device]:
+    if not isinstance(kind, str) or kind not in available:
+        raise DeviceError(f"The device '{kind}' is unknown.", f"Choose one of {', '.join(DEVICES)}.")
+    if not available[kind]:
         present = [name for name, there in available.items() if there]
         raise DeviceError(
-            f"The device '{device}' is not on this machine (found: {', '.join(present)}).",
+            f"The device '{kind}' is not on this machine (found: {', '.join(present)}).",
             "Use --device auto, or install the build of PyTorch made for that device.",
         )
     return torch.device(device)
@@ -65,6 +68,7 @@ def make_fabric(device: str = "auto", precision: Precision = "32") -> "Fabric":
 
     Raises:
         DeviceError: if the device is not on this machine, or does not compute in this precision.
+        SettingError: if there is no such precision.
     """
     from lightning_fabric import Fabric  # takes seconds to import, so only training pays for it
 
@@ -85,7 +89,10 @@ def precision_on(kind: str, precision: Precision, *, is_settled: bool = False) -
 
     Raises:
         DeviceError: if it does not compute in it.
+        SettingError: if there is no such precision.
     """
+    if precision not in (known := get_args(Precision)):
+        raise SettingError(f"The precision {precision!r} is unknown.", f"Choose one of {', '.join(map(repr, known))}.")
     if precision == "auto":
         return automatic_precision(kind)
     if precision != "32" and kind == "mps":

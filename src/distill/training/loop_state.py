@@ -60,6 +60,7 @@ class State(Generic[W_co]):
         optimizers: their optimizers, likewise.
         good_every: weights and optimizers are kept as a good state after so many steps in a row without trouble; None if the
             loop never rolls back.
+        instead: what to do if going back never helps.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class State(Generic[W_co]):
         optimizers: Mapping[str, torch.optim.Optimizer],
         schedule: Schedule,
         good_every: int | None = GOOD_EVERY,
+        instead: str = "Look for damaged recordings with distill check, or train again with another --seed.",
     ) -> None:
         self.models, self.optimizers, self.schedule = dict(models), dict(optimizers), schedule
         self.epoch = 0
@@ -89,6 +91,7 @@ class State(Generic[W_co]):
         """Whether the run reached its planned end."""
         self.watch = Watch(good_every or GOOD_EVERY)
         self._goes_back = good_every is not None
+        self._instead = instead
         self._good: dict[str, Part] = {}
         self._good_step = 0
         self._rollbacks = 0
@@ -224,7 +227,7 @@ class State(Generic[W_co]):
         often = "once" if self._rollbacks == 1 else f"{self._rollbacks} times"
         return TrainingError(
             f"Training keeps going wrong: {reason}. Going back and halving the learning rate {often} did not help.",
-            f"Train again with a lower learning rate than {self.schedule.peak_rate:.1e}, or look for damaged recordings.",
+            self._instead,
         )
 
     def save(self, values: Mapping[str, Any]) -> SavedState:
@@ -324,7 +327,7 @@ def gradients(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate of all parameters for the next step."""
+    """Sets the learning rate of all parameters for the next step, whatever rates their groups were made with."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 

@@ -177,6 +177,7 @@ class PriorTrainingCompleteEvent:
     best_perplexity: float
     epochs_trained: int
     was_memorizing: bool
+    """Whether the weights that are given back seem to recite: their perplexity is ``best_perplexity``."""
     stopped_early: bool = False
     """Whether training stopped early because the held-out loss no longer improved."""
     is_held_out: bool = True

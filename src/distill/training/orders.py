@@ -28,18 +28,21 @@ def order_codec(corpus: Corpus, config: VQVAEConfig, plan: CodecPlan, resumed: S
 
 def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, resumed: SavedState | None) -> None:
     """Has the other ranks take part in training this codec's second stage."""
-    config = codec.config
-    _order("refinement", plan, resumed, **_recordings(corpus, config), config=asdict(config))
-    if ranks.leads():
-        _send(dict(codec.state_dict()))
-    _wait_for_readers()
+    _order_with_codec("refinement", corpus, codec, plan, resumed)
 
 
 def order_extraction(corpus: Corpus, split: Split, codec: ConvVQVAE, plan: PriorPlan) -> None:
     """Has the other ranks encode their share of the recordings."""
     passages = {"train": _spans(split.train), "held_out": _spans(split.held_out)}
+    _order_with_codec("extraction", corpus, codec, plan, None, **passages)
+
+
+def _order_with_codec(
+    kind: str, corpus: Corpus, codec: ConvVQVAE, plan: Plan, resumed: SavedState | None, **details: Any
+) -> None:
+    """Gives an order that the codec's weights go with."""
     config = codec.config
-    _order("extraction", plan, None, **_recordings(corpus, config), config=asdict(config), **passages)
+    _order(kind, plan, resumed, **_recordings(corpus, config), config=asdict(config), **details)
     if ranks.leads():
         _send(dict(codec.state_dict()))
     _wait_for_readers()

@@ -9,11 +9,12 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
+from distill import given
 from distill.errors import SettingError, StateFileError
 from distill.recordings.split import SPLIT_RULE
 
@@ -30,6 +31,11 @@ class StageEnd:
 
 Precision = Literal["auto", "32", "bf16", "16"]
 """Bits of the forward pass's numbers."""
+MAY_CHANGE = frozenset(
+    {"epochs", "minutes", "device", "precision", "save_every_s", "first_save_s", "batch_size", "views"}
+)
+"""In what the plan of a run that goes on may differ from the one that it began with. A batch is one rank's, and there may be
+more ranks or fewer; views are as many as were encoded, whatever was planned."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class Plan:
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
     precision: Precision = "32"
-    """Precision of the forward pass: ``bf16`` is faster where the device computes in it and halves the memory, ``16`` does the
-    same on GPUs without bf16; weights and losses stay in 32 bits. ``auto``: what is measured to be faster
+    """Precision of the forward pass: ``bf16`` is faster where the device computes in it, ``16`` does the same on GPUs
+    without bf16, and Apple's do neither; weights, optimizer and losses stay in 32 bits. ``auto``: what is measured to be faster
     (``distill.training.device.automatic_precision``)."""
     least_steps: Annotated[int, Ge(1)] = 100
     """Minimum number of steps in an epoch: on a tiny corpus, validation would otherwise take most of the time."""
@@ -73,12 +79,13 @@ class Plan:
         for name, hint in _hints(type(self)).items():
             value = getattr(self, name)
             try:
-                _adapter(hint).validate_python(value, strict=True)
+                kept = _adapter(hint).validate_python(given.plain(value), strict=True)
             except ValidationError as error:
                 what = name.replace("_", " ")
                 raise SettingError(
                     f"Training with {what} {value!r} is not possible.", _range(type(self), name)
                 ) from error
+            object.__setattr__(self, name, kept)
 
     @property
     def end(self) -> tuple[int | None, float | None]:
@@ -225,7 +232,10 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
 
 def _range(kind: type[Plan], name: str) -> str:
     hint = _hints(kind)[name]
-    choices = [hint, *get_args(hint)]
-    limits = next((choice.__metadata__ for choice in choices if hasattr(choice, "__metadata__")), ())
-    words = [f"{_SIGNS[type(limit)][0]} {getattr(limit, _SIGNS[type(limit)][1]):g}" for limit in limits]
-    return f"Give a number {' and '.join(words)}." if words else "Give a value of its type."
+    if get_origin(hint) is Literal:
+        return f"Choose one of {', '.join(map(repr, get_args(hint)))}."
+    number = next((choice for choice in (hint, *get_args(hint)) if hasattr(choice, "__metadata__")), None)
+    if number is None:
+        return f"Give a value of its type, {hint.__name__}."
+    words = [f"{_SIGNS[type(limit)][0]} {getattr(limit, _SIGNS[type(limit)][1]):g}" for limit in number.__metadata__]
+    return f"Give a {'whole number' if int in get_args(number) else 'number'} {' and '.join(words)}."

@@ -19,6 +19,7 @@ from distill.models.model_file import Source
 from distill.models.prior import CodePrior
 from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Split
+from distill.sizes import possible_sizes
 from distill.training import awake
 from distill.training.agreement import Stop
 from distill.training.candidates import Candidate, candidates, worth_hearing
@@ -98,11 +99,11 @@ def train_prior(
     Args:
         model_path: ``.distill`` file with the codec.
         dataset_dir: the folder of recordings the codec was trained on, or the corpus imported from it.
-        prior_config: sizes; sizes that follow the corpus and the minutes if not given.
+        prior_config: sizes; sizes that follow the corpus and the minutes if not given. Those of a resumed run are its own.
         callback: gets every event.
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
-        plan: the run's settings; the defaults if not given. Its minutes count from the call. A resumed run needs the plan it
-            began with, except for its end.
+        plan: the run's settings; the defaults if not given. Its minutes count from the call. A resumed run has the plan it
+            began with, and one that is given may differ from that in its end and device (``plan.MAY_CHANGE``).
         split: the codec's split of the corpus; drawn by the codec's seed if not given.
         state_file: where the state is saved, with the codes beside it, and what to resume from. If the codes are gone they are
             extracted again and must be the same; that time does not count as training.
@@ -112,12 +113,17 @@ def train_prior(
 
     Raises:
         ModelFileError, CorpusError: if one of the two inputs is unusable.
-        SettingError: if the config's codebooks are not of the codec's number and size.
-        StateFileError: if the state to resume belongs to another codec or other recordings.
+        SettingError: if a size is out of range, or the config's codebooks are not of the codec's number and size.
+        StateFileError: if the state to resume belongs to another codec or other recordings, or began with another plan or
+            other sizes.
         TrainingError: if training diverges repeatedly before the first epoch is done.
     """
     called = awake.seconds()
-    plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
+    file, tell = state_file or StateFile(), callback or ignore
+    if file.resumed is None:
+        plan, prior_config = plan or PriorPlan(), prior_config and possible_sizes(prior_config)
+    else:
+        plan, prior_config = file.resumed.plan(PriorPlan, plan), file.resumed.config(PriorConfig, prior_config)
     fabric = make_fabric(plan.device, plan.precision)
     inputs = PriorInputs.of(Path(model_path), dataset_dir, prior_config, plan, split, fabric.device, tell)
     begun = begin(inputs, plan, file, fabric, cancel_event, called, tell)
@@ -185,8 +191,11 @@ def train_prior_epoch(
     (:meth:`CodePrior.forward`), so that the prior learns infilling.
 
     Raises:
+        CorpusError: if there is no token to predict.
         TrainingError: if going back does not help repeatedly.
     """
+    if not len(tokens) or tokens.shape[1] < 2:
+        raise CorpusError("There is nothing to train the prior on.", "Add more or longer recordings.")
     schedule, sums = state.schedule, state.sums
     positions = tokens.shape[1] // state.model.module.config.num_quantizers
     generator = torch.Generator().manual_seed(plan.seed_of(state.epoch))
@@ -361,7 +370,7 @@ def _outcome(
         final_perplexity=final_perplexity,
         best_perplexity=state.best_score,
         epochs_trained=state.epoch,
-        was_memorizing=final_perplexity < memorization_threshold(file_count),
+        was_memorizing=state.best_score < memorization_threshold(file_count),
         stopped_early=stopped_early,
         is_held_out=is_held_out,
     )
@@ -374,7 +383,13 @@ def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool)
         "prior_model": begun.prior.requires_grad_(False).eval().cpu(),
         "prior_config": inputs.config,
         "prior_metadata": {
-            **_noted(outcome),
+            "epochs_trained": outcome.epochs_trained,
+            "final_perplexity": outcome.final_perplexity,
+            "best_perplexity": outcome.best_perplexity,
+            "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "final_train_loss": outcome.final_train_loss,
+            "final_val_loss": outcome.final_val_loss,
+            "was_memorizing": int(outcome.was_memorizing),
             "cancelled": int(cancelled),
             "seed": plan.seed,
             "views": begun.data.views.number,
@@ -386,17 +401,4 @@ def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool)
         "sources": begun.data.sources,
         "curves": {f"prior_{name}": values for name, values in begun.state.curves.items()},
         "candidates": candidates(begun.state.epoch_weights, begun.state.best_weights, begun.state.curves["val_loss"]),
-    }
-
-
-def _noted(outcome: PriorTrainingCompleteEvent) -> dict[str, Any]:
-    """How the training ended, for the model file."""
-    return {
-        "epochs_trained": outcome.epochs_trained,
-        "final_perplexity": outcome.final_perplexity,
-        "best_perplexity": outcome.best_perplexity,
-        "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "final_train_loss": outcome.final_train_loss,
-        "final_val_loss": outcome.final_val_loss,
-        "was_memorizing": int(outcome.was_memorizing),
     }

@@ -264,7 +264,11 @@ def first_state(
     model, optimizer = fabric.setup(prior, optimizer)
     ranks.broadcast_tensors(prior.state_dict().values())
     schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60, agreement=agreement)
-    return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
+    instead = (
+        f"Train the prior again with a lower learning rate, such as --lr {plan.learning_rate / 10:g}, or look for damaged "
+        "recordings with distill check."
+    )
+    return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every, instead)
 
 
 def take_up(state: State[WrappedPrior], resumed: SavedState, plan: PriorPlan, belongs_to: Mapping[str, Any]) -> None:

@@ -131,7 +131,10 @@ class Schedule:
     @property
     def _last_step(self) -> float:
         planned = math.inf if self._epochs is None else self._epochs * self._steps_per_epoch
-        return planned if self.cooldown is None else min(planned, self.cooldown.step * (1 + self.cooldown.share))
+        if self.cooldown is None:
+            return planned
+        # Whole epochs are meant, and the share is a fraction that may lie a little above.
+        return min(planned, round(self.cooldown.step * (1 + self.cooldown.share)))
 
     @property
     def _last_second(self) -> float:
@@ -160,7 +163,7 @@ class Schedule:
         """Epochs the run will have at the pace so far."""
         if self._epochs is not None and (self._seconds is None or not self.step):
             return math.ceil(self._last_step / self._steps_per_epoch)
-        steps = self.step / self.progress if self.step else self._steps_per_epoch
+        steps = self.step / self.progress if self.progress else self._steps_per_epoch
         expected = max(1, math.ceil(steps / self._steps_per_epoch))
         return expected if self._epochs is None else min(expected, self._epochs)
 

@@ -10,13 +10,16 @@ alone are read without PyTorch.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from distill.errors import StateFileError
 from distill.files.atomic import written_aside
-from distill.training.plan import Plan
+from distill.models.config import PriorConfig, VQVAEConfig
+from distill.training.plan import MAY_CHANGE, Plan
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +32,9 @@ _KEY = "distill-state"
 
 Part: TypeAlias = "Mapping[str, Tensor]"
 V = TypeVar("V")
+P = TypeVar("P", bound=Plan)
+C = TypeVar("C", VQVAEConfig, PriorConfig)
+B = TypeVar("B", bound=Plan | VQVAEConfig | PriorConfig)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,27 @@ class SavedState:
                     "again.",
                 )
 
+    def plan(self, kind: type[P], given: P | None = None) -> P:
+        """The plan that it goes on with: its own, or the given one, which may differ from it in :data:`MAY_CHANGE`.
+
+        Raises:
+            StateFileError: if the given one differs in anything else, or the saved one does not fit this version.
+        """
+        return _as_begun(kind.of(self.value("plan", dict)), given)
+
+    def config(self, kind: type[C], given: C | None = None) -> C:
+        """The sizes that it goes on with: its own, which the given ones must equal.
+
+        Raises:
+            StateFileError: if they do not, or the saved ones are not possible.
+        """
+        try:
+            return _as_begun(TypeAdapter(kind).validate_python(self.value("config", dict)), given)
+        except ValidationError as error:
+            raise StateFileError(
+                "The saved training has sizes that are not possible.", "Train that stage again from its beginning."
+            ) from error
+
     def ends_as(self, plan: Plan) -> bool:
         """Whether a plan has the end that the saved training was to come to."""
         saved = self.value("plan", dict)
@@ -87,6 +114,17 @@ class SavedState:
     def minutes_spent(self) -> float:
         """How many of its minutes are spent."""
         return (self.value("schedule.elapsed_s", float) + self.charged_s) / 60
+
+
+def _as_begun(begun: B, given: B | None) -> B:
+    for name in (field.name for field in fields(begun)):
+        was, now = getattr(begun, name), getattr(given or begun, name)
+        if was != now and name not in MAY_CHANGE:
+            raise StateFileError(
+                f"The saved training began with {name} {was}, and now {now} is given to go on with.",
+                "Leave it out, as what it began with is saved with it, or train again.",
+            )
+    return given or begun
 
 
 def save_state(path: Path, kind: str, state: SavedState) -> Path:

@@ -19,11 +19,11 @@ from distill.models.vqvae import ConvVQVAE
 from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import Split
 from distill.recordings.split import split_corpus
-from distill.sizes import codec_config_for
+from distill.sizes import codec_config_for, possible_sizes
 from distill.training.checkpoint import StateFile
 from distill.training.codec_data import count_corpus_codes, start_codebooks
 from distill.training.codec_loss import CodecLoss, draws_of_step
-from distill.training.codec_start import Begun, begin
+from distill.training.codec_start import Begun, begin, check_channels, without_base
 from distill.training.codec_validation import scored_by_first
 from distill.training.loop_state import State, gradients, set_learning_rate
 from distill.training.memory import keep_freed_memory
@@ -117,25 +117,40 @@ def train_vqvae(
 
     Args:
         dataset_dir: folder of recordings, or the corpus imported from one.
-        config: sizes; its ``channels`` must be the corpus's. Sizes that follow the corpus if not given.
+        config: sizes; a folder is read in its ``channels``, a corpus must have the same. Sizes that follow the corpus if not
+            given; those of a resumed run are its own.
         callback: gets every event.
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
-        plan: the run's settings; the defaults if not given. A resumed run needs the plan it began with, except for its end.
+        plan: the run's settings; the defaults if not given. A resumed run has the plan it began with, and one that is given may
+            differ from that in its end and device (``plan.MAY_CHANGE``).
         split: of the corpus into training and held-out passages; drawn by the plan's seed if not given.
         state_file: where the state is saved, and what to resume from.
 
     Raises:
         CorpusError: if the folder holds nothing usable.
-        StateFileError: if the state to resume belongs to other recordings.
+        SettingError: if a size is out of range, or the corpus has other channels.
+        StateFileError: if the state to resume belongs to other recordings, or began with another plan or other sizes.
         TrainingError: if training diverges repeatedly before the first epoch is done.
     """
-    plan, file, tell = plan or CodecPlan(), state_file or StateFile(), callback or ignore
-    corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir), ahead=noticing(tell))
+    file, tell = state_file or StateFile(), callback or ignore
+    if file.resumed is None:
+        plan, config = plan or CodecPlan(), config and possible_sizes(config)
+    else:
+        plan, config = file.resumed.plan(CodecPlan, plan), file.resumed.config(VQVAEConfig, config)
+    if isinstance(dataset_dir, Corpus):
+        corpus = dataset_dir
+    else:
+        corpus = import_corpus(
+            Path(dataset_dir), channels=None if config is None else config.channels, ahead=noticing(tell)
+        )
     config = config or codec_config_for(corpus)
+    check_channels(config, corpus)
     split = split or split_corpus(corpus, seed=plan.seed)
     if file.resumed is None:
         tell(Notice(split.explanation))
         tell_of_corpus(corpus, tell)
+        if words := without_base(config, plan):
+            tell(Notice(words))
 
     keep_freed_memory()
     begun = begin(corpus, split, config, plan, file, cancel_event, tell)

@@ -14,7 +14,7 @@ EXPLODED = 3.0
 STILL_GOOD = 1.5
 """A state is good only below this many times that value: a slow explosion must not raise its own limit."""
 STUCK_AFTER = 100
-"""So many steps without a new good state count as trouble too."""
+"""So many steps without a new good state count as trouble too, and at least twice as many as a good state takes."""
 LEAST_REFERENCE = 0.5
 """Lower bound of the loss in these comparisons: near zero, three times the loss is still small."""
 SMOOTHING = 0.9
@@ -67,7 +67,7 @@ class Watch:
         if self._smoothed > EXPLODED * max(self._reference, LEAST_REFERENCE):
             return f"the loss exploded, from {self._reference:.2f} to {loss:.2f}"
         self.healthy_steps += 1
-        if self.healthy_steps >= STUCK_AFTER and not self.is_good:
+        if self.healthy_steps >= max(STUCK_AFTER, 2 * self._good_every) and not self.is_good:
             return f"the loss stays at {self._smoothed:.2f}, where it was at {self._reference:.2f}"
         return "" if used is None else self._collapse(code_perplexity(used))
 

@@ -34,14 +34,11 @@ from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, mark, write_json
 from distill.files.home import home
 from distill.files.process import lives, process_of
-from distill.training import budget
 
 MOST_KEPT = 200
 """Jobs that are over; older ones are forgotten, but for those that hold the figures of a run."""
 _PLACE = "%Y%m%d-%H%M%S-%f"
 """How the folder of a job begins, in UTC; its kind follows."""
-_USUAL_SECONDS = 10.0
-"""Of a piece, where a command names no length."""
 _LONGEST_START = timedelta(seconds=10)
 _started: list["subprocess.Popen[bytes]"] = []
 """Only so that the system can forget those that have ended; nothing is asked of it."""
@@ -59,6 +56,8 @@ class Job:
     about: dict[str, Any]
     """What it belongs to: a collection, a model, the settings that were asked for."""
     created: str
+    seconds: list[float | None]
+    """About how long each command takes, as far as it is known."""
 
     @property
     def id(self) -> str:
@@ -118,9 +117,8 @@ class Job:
         at = self.running.get("at")
         if at is None or all(words[0] == "generate" for words in self.commands[at:]):
             return None
-        left = [_takes(words) for words in self.commands[at:]]
-        known = [seconds for seconds in left if seconds is not None]
-        if len(known) < len(left):
+        known = [seconds for seconds in self.seconds[at:] if seconds is not None]
+        if len(known) < len(self.commands[at:]):
             return None
         since = datetime.fromtimestamp((self.folder / "running.json").stat().st_mtime, UTC)
         return since + timedelta(seconds=sum(known))
@@ -163,12 +161,19 @@ class Job:
 
 
 def start(
-    kind: str, title: str, commands: Sequence[Sequence[str | Path]], *, lane: str, about: Mapping[str, Any]
+    kind: str,
+    title: str,
+    commands: Sequence[Sequence[str | Path]],
+    *,
+    lane: str,
+    about: Mapping[str, Any],
+    seconds: Sequence[float | None] = (),
 ) -> Job:
     """Notes a job and starts the process that runs it as soon as its lane is free.
 
     Args:
         commands: words after ``distill``, one list a command; each begins when the one before it has ended well.
+        seconds: about how long each of them takes, as far as it is known.
 
     Raises:
         OutputError: if the file system refuses.
@@ -183,6 +188,7 @@ def start(
             "lane": lane,
             "commands": [[str(word) for word in words] for words in commands],
             "about": dict(about),
+            "seconds": list(seconds),
             "created": now.isoformat(timespec="milliseconds"),
         }
         write_json(folder / "job.json", told)
@@ -283,21 +289,6 @@ def _place_in_line(now: datetime) -> str:
     return f"{now:{_PLACE}}"
 
 
-def _takes(words: Sequence[str]) -> float | None:
-    """About how many seconds a command takes, of one that trains or makes pieces; None where it does not say."""
-
-    def told(option: str, otherwise: float) -> float:
-        return float(words[words.index(option) + 1]) if option in words else otherwise
-
-    pieces = told("--seconds", _USUAL_SECONDS), int(told("--count", 1))
-    if words[0] == "generate":
-        return budget.making_seconds(*pieces, corpus_seconds=0)
-    if "--minutes" not in words:
-        return None
-    minutes = told("--minutes", 0)
-    return budget.whole_seconds(minutes, *pieces, corpus_seconds=0) if words[0] == "run" else 60 * minutes
-
-
 def _read(folder: Path) -> Job | None:
     told = _told(folder / "job.json")
     try:
@@ -309,6 +300,7 @@ def _read(folder: Path) -> Job | None:
             commands=told["commands"],
             about=told["about"],
             created=told["created"],
+            seconds=told.get("seconds", []),  # earlier versions noted none
         )
     except KeyError:  # being written, or not ours
         return None

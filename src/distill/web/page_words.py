@@ -52,6 +52,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"a smaller --codebook-size", "fewer codes per level"),
     (r"You can stop now \(Ctrl-C\)", "You can stop now"),
     (r"with another --seed", "with another seed"),
+    (r"the prior again with a lower learning rate, such as --lr \S+, or", "again with another seed, or"),
+    (r"recordings with distill check", "recordings in the table in Recordings"),
     (r"Use --device auto", "Choose (auto) as the device"),
     (r"Say how much further with --minutes or --epochs( \(.*\))?\.", "Say how many minutes further."),
     (r"with --quality high", "with the quality High"),

@@ -38,37 +38,23 @@ from distill.web.app import add_words
 from distill.web.frames import Message
 from distill.web.guard import Receive, Scope, Send
 from distill.web.pool import Pool, TooManyError
-from distill.web.service_words import MOST_OTHERS, Editing, GenerateRequest, Served
+from distill.web.service_words import (
+    BODY,
+    CODES,
+    GIVES_CODES,
+    GIVES_SOUND,
+    MOST_OTHERS,
+    WRONG,
+    Editing,
+    GenerateRequest,
+    Served,
+)
 from distill.web.token import Gate
 from distill.web.worker import Worker
 
 _JSON_BYTES = (MOST_OTHERS + 1) * 2_000_000
 _SECOND_BYTES = SAMPLE_RATE * 2 * 4
 """A second of stereo in 32 bits."""
-_CODES = "application/octet-stream"
-_BODY: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {_CODES: {"schema": {"type": "string", "format": "binary"}}}}
-}
-_WHY = {
-    400: "It cannot be done, or is more than the limit.",
-    401: "No token, or a wrong one.",
-    404: "No such model here.",
-    405: "Not so.",
-    408: "The client stopped sending.",
-    411: "No Content-Length.",
-    413: "More bytes than are taken.",
-    422: "Not what this description says.",
-    500: "A fault in Distill or its machine.",
-    503: "All places are taken; Retry-After says how many seconds to wait.",
-    507: "The server's disk is full, or cannot be written to.",
-}
-_WRONG: dict[int | str, dict[str, Any]] = {
-    status: {"model": Wrong, "description": words} for status, words in _WHY.items()
-}
-_GIVES_CODES: dict[int | str, dict[str, Any]] = {200: {"content": {_CODES: {}}, "description": "A .codes file."}}
-_GIVES_SOUND: dict[int | str, dict[str, Any]] = {
-    200: {"content": {kind: {} for kind in MEDIA.values()}, "description": "An audio file, 24 bits where it has bits."}
-}
 Name = Annotated[str, PathParameter(max_length=255)]
 
 
@@ -228,7 +214,7 @@ def create_service(models: Mapping[str, Path], token: str, limits: Limits | None
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        responses=_WRONG,
+        responses=WRONG,
         dependencies=[Depends(HTTPBearer(auto_error=False))],  # for the description; the gate is what holds
     )
     app.state.desk, app.state.pool = desk, desk.pool
@@ -273,15 +259,15 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
 
     placed = APIRouter(prefix="/v1/models/{model}", route_class=_Placed)
 
-    @placed.post("/encode", responses=_GIVES_CODES, response_class=Response, openapi_extra=_BODY)
+    @placed.post("/encode", responses=GIVES_CODES, response_class=Response, openapi_extra=BODY)
     async def encode(model: Name, request: Request) -> Response:
         """An audio file of any kind that Distill reads, as codes."""
         audio = await _body(request, request.state.folder / "sound")
         out = request.state.folder / "out.codes"
         await desk.ask(request, "encode whole", model, audio=str(audio), out=str(out))
-        return Response(out.read_bytes(), media_type=_CODES)
+        return Response(out.read_bytes(), media_type=CODES)
 
-    @placed.post("/decode", responses=_GIVES_SOUND, response_class=Response, openapi_extra=_BODY)
+    @placed.post("/decode", responses=GIVES_SOUND, response_class=Response, openapi_extra=BODY)
     async def decode(
         model: Name, request: Request, audio_format: Annotated[AudioFormat, Query(alias="format")] = "wav"
     ) -> Response:
@@ -289,7 +275,7 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
         codes = await _body(request, request.state.folder / "sound.codes")
         return await desk.parts(request, "decode whole", model, {}, audio_format, codes=str(codes))
 
-    @placed.post("/generate", responses=_GIVES_SOUND, response_class=Response)
+    @placed.post("/generate", responses=GIVES_SOUND, response_class=Response)
     async def generate(model: Name, wanted: GenerateRequest, request: Request) -> Response:
         """New audio, as WAV in the codec's voice sent while it is drawn. The header X-Distill-Seed says with which seed it is
         made again."""
@@ -302,7 +288,7 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
         words = {"seconds": wanted.seconds, "seed": seed, "sampling": wanted.sampling(), "voice": wanted.voice}
         return await desk.parts(request, "draw whole", model, {"x-distill-seed": str(seed)}, wanted.format, **words)
 
-    @placed.post("/edit", responses=_GIVES_CODES, response_class=Response)
+    @placed.post("/edit", responses=GIVES_CODES, response_class=Response)
     async def edit(model: Name, asked: Editing, request: Request) -> Response:
         """Codes, changed."""
         operations = [vars(one) for one in asked.operations()]
@@ -314,7 +300,7 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
         }
         out = folder / "out.codes"
         await desk.ask(request, "edit whole", model, codes=str(codes), others=others, edits=operations, out=str(out))
-        return Response(out.read_bytes(), media_type=_CODES)
+        return Response(out.read_bytes(), media_type=CODES)
 
     app.include_router(placed)
 

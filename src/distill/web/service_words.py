@@ -1,16 +1,41 @@
-"""What ``distill serve`` is asked and what it says, as pydantic models: the interface's description is made of them."""
+"""What ``distill serve`` is asked and what it says: the interface's description is made of it."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from distill.errors import SettingError
-from distill.formats.suffixes import AudioFormat
+from distill.formats.suffixes import MEDIA, AudioFormat
 from distill.making.operations import Operation, check
+from distill.web.answers import Wrong
 
 MOST_EDITS, MOST_OTHERS = 100, 8
 Text = Annotated[str, Field(min_length=1, max_length=40)]
 CodesFile = Annotated[str, Field(max_length=2_000_000, description="A .codes file, in base64.")]
+CODES = "application/octet-stream"
+BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {CODES: {"schema": {"type": "string", "format": "binary"}}}}
+}
+_WHY = {
+    400: "It cannot be done, or is more than the limit.",
+    401: "No token, or a wrong one.",
+    404: "No such model here.",
+    405: "Not so.",
+    408: "The client stopped sending.",
+    411: "No Content-Length.",
+    413: "More bytes than are taken.",
+    422: "Not what this description says.",
+    500: "A fault in Distill or its machine.",
+    503: "All places are taken; Retry-After says how many seconds to wait.",
+    507: "The server's disk is full, or cannot be written to.",
+}
+WRONG: dict[int | str, dict[str, Any]] = {
+    status: {"model": Wrong, "description": words} for status, words in _WHY.items()
+}
+GIVES_CODES: dict[int | str, dict[str, Any]] = {200: {"content": {CODES: {}}, "description": "A .codes file."}}
+GIVES_SOUND: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind: {} for kind in MEDIA.values()}, "description": "An audio file, 24 bits where it has bits."}
+}
 
 
 class Served(BaseModel):

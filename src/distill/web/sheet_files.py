@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from distill.codes.edit import samples_left
 from distill.codes.history import History, Step
 from distill.errors import LibraryError
 from distill.files.atomic import append_line, output_error, write_json
@@ -75,8 +76,16 @@ class Sheet:
 
     @property
     def samples(self) -> int:
-        """Of its sound as it is now; a column more or less is a hop more or less."""
-        return self.about.samples + (len(self.codes) - len(self.original)) * self.about.hop
+        """Of its sound as it is now; a column more is a hop more."""
+        samples, columns, hop = self.about.samples, len(self.original), self.about.hop
+        for step in self.history.past:
+            gone, come = len(step.before), len(step.after)
+            if come:
+                samples += (come - gone) * hop
+            else:
+                samples = samples_left(samples, columns, step.first, step.first + gone, hop)
+            columns += come - gone
+        return samples
 
 
 def folder() -> Path:

@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from distill.audio.mixing import mono
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.rounding import rounded
 from distill.files.atomic import make_folder, write_json
 from distill.files.home import home
 from distill.files.regular import absolute, native
@@ -36,7 +38,6 @@ PICTURED_SECONDS = 120.0
 MOST_BYTES = 2 * 2**30
 """What is kept for the page in all."""
 _DEPTH_DB = 80.0
-_PART = 10 * SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def picture(path: Path, *, with_mel: bool = True) -> Picture:
     Raises:
         AudioFileError: if it cannot be read.
     """
-    note = _cache() / f"{_stamp(path)}{'-mel' if with_mel else ''}.json"
+    note = _cache() / f"{_stamp(path)}{'-spectrogram' if with_mel else ''}.json"
     try:
         found = Picture(**json.loads(note.read_bytes()))
     except (OSError, ValueError, TypeError):  # not drawn yet, or by another version
@@ -124,7 +125,7 @@ def passage(path: Path, begin: float, seconds: float) -> bytes:
         sound[:, :fade] *= ramp
         sound[:, -fade:] *= ramp[::-1]
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(sound, -1, 1).T, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(buffer, rounded(sound.T, 16), SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
 
 
@@ -133,7 +134,8 @@ def loudness_db(path: Path) -> float:
 
     Without its frequency weighting: it serves to hear two versions of one sound equally loud.
     """
-    powers = [float(np.square(block, dtype=np.float64).mean(axis=1).sum()) for block in _blocks(path)]
+    # The mean of both sides: a single channel is played on either.
+    powers = [float(np.square(block, dtype=np.float64).mean()) for block in _blocks(path)]
     loud = [power for power in powers if power > 1e-7]
     if not loud:
         return -math.inf
@@ -170,7 +172,7 @@ def _draw(path: Path, with_mel: bool) -> Picture:
     extremes = np.stack([lows, highs])
     loudest = float(np.abs(extremes).max())
     peaks = np.round(extremes * (127 / loudest) if loudest else extremes).astype(np.int8)
-    sound = np.concatenate(heard, axis=1)[:, : int(PICTURED_SECONDS * SAMPLE_RATE)] if with_mel and done else None
+    sound = mono(np.concatenate(heard, axis=1))[:, : int(PICTURED_SECONDS * SAMPLE_RATE)] if with_mel and done else None
     if sound is not None and loudest:  # or the ground of what is soft were as bright as its sound
         sound = sound / np.float32(loudest)
     mel = np.zeros((0, 0), np.uint8) if sound is None else _mel_of(sound)
@@ -188,13 +190,8 @@ def _draw(path: Path, with_mel: bool) -> Picture:
 
 
 def _mel_of(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """The log-mel of a sound ``[C, N]``, in parts of the same number of columns: ``[bands, columns]``, 255 the loudest."""
-    count = -(-sound.shape[1] // _PART)
-    parts = [
-        mel_picture(sound[:, at : at + _PART], min(_PART, sound.shape[1] - at), max(8, COLUMNS // count)).decibels
-        for at in range(0, sound.shape[1], _PART)
-    ]
-    decibels = np.concatenate(parts, axis=1)
+    """The log-mel of a sound ``[1, N]``: ``[bands, columns]``, 255 the loudest."""
+    decibels = mel_picture(sound, sound.shape[1], COLUMNS).decibels
     depth = np.clip((decibels - decibels.max()) / _DEPTH_DB + 1, 0, 1)
     depth = depth.reshape(-1, 2, depth.shape[1]).max(axis=1)  # half of the bands are as many as a picture is high
     return np.round(depth * 255).astype(np.uint8)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from distill.audio.rounding import rounded
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
@@ -182,7 +183,7 @@ def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Message]:
 
 
 def _packed(audio: np.ndarray) -> bytes:
-    """Float32 ``[C, n]`` in -1..1 as interleaved 24-bit samples, to the bit as libsndfile writes them."""
-    whole = np.clip(np.rint(audio.T.astype(np.float64) * 2**31), -(2**31), 2**31 - 1).astype("<i4")
-    # Of 32 bits the lowest eight are dropped.
+    """Float32 ``[C, n]`` in -1..1 as interleaved 24-bit samples, to the bit as they are written to a file."""
+    whole = rounded(audio.T, 8 * _BYTES).astype("<i4")
+    # Of 32 bits the lowest eight are empty.
     return np.ascontiguousarray(whole).view(np.uint8).reshape(*whole.shape, 4)[..., 4 - _BYTES :].tobytes()

@@ -107,6 +107,28 @@ def test_a_file_that_is_dropped_is_opened(
     assert list(places.uploads().iterdir()) == []
 
 
+def test_where_the_last_column_is_deleted_the_others_stay_whole(
+    client: Client, model: str, noise: Callable[..., Any], save: Any, tmp_path: Path
+) -> None:
+    """Guards against the end of the column before it, which was cut off as if it were the one partly filled."""
+    audio = save(tmp_path / "a.wav", noise(1.0)).read_bytes()
+    one = client.put(f"/api/uploads/codes/{model}/a.wav", content=audio).json()
+    address = f"/api/codes/sheets/{one['id']}"
+
+    def length() -> int:
+        return soundfile.info(io.BytesIO(client.get(f"{address}/file?format=wav").content)).frames
+
+    for asked, samples in (
+        ({"do": "delete", "first": 45, "stop": 47}, 45 * 1024),
+        ({"do": "delete", "first": 0, "stop": 5}, 40 * 1024),
+    ):
+        edits(client, one, **asked)
+        assert length() == samples
+    for _ in range(2):
+        client.post(f"{address}/undo")
+    assert length() == 48_000
+
+
 def test_no_time_is_told_past_the_end(
     client: Client, model: str, noise: Callable[..., Any], save: Any, tmp_path: Path
 ) -> None:

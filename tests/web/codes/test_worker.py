@@ -165,7 +165,7 @@ def test_many_ask_at_once_and_each_gets_its_own_answer(worker: Worker, tiny: Pat
     assert lengths == {columns: 1024 * columns for columns in range(1, 9)}
 
 
-def test_it_ends_with_the_server(tiny: Path) -> None:
+def test_it_ends_with_the_server(tiny: Path, start_process: Callable[..., "subprocess.Popen[str]"]) -> None:
     """Guards against processes that stay behind and hold a model in memory: the server is killed, not asked to end."""
     code = f"""
 from distill.web.worker import Worker
@@ -175,12 +175,11 @@ print(worker.pid, flush=True)
 import time
 time.sleep(60)
 """
-    server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    server = start_process([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert server.stdout is not None
     pid = int(server.stdout.readline())
     server.kill()
     server.wait()
-    server.stdout.close()
     ends = time.monotonic() + 10
     while Path(f"/proc/{pid}").exists() and _state(pid) != "Z":
         assert time.monotonic() < ends, "the worker is still there"

@@ -79,6 +79,22 @@ def test_no_body_is_read_without_a_place(busy: Busy, served: dict[str, Path], to
     assert asyncio.run(ask()) == [503, 404]
 
 
+def test_no_answer_is_kept_or_guessed_at(served: dict[str, Path], token: str) -> None:
+    """Guards against somebody's sound in the cache of a proxy between, which others are then answered from."""
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app=create_service(served, token))
+        async with httpx.AsyncClient(transport=transport, base_url="http://studio") as asks:
+            known = {"authorization": f"Bearer {token}"}
+            return [await asks.get(path, headers=known) for path in ("/v1/models", "/nothing")] + [await asks.get("/")]
+
+    answers = asyncio.run(ask())
+    assert [answer.status_code for answer in answers] == [200, 404, 401]
+    for answer in answers:
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_only_the_model_that_is_asked_for_is_looked_at_and_others_are_answered_meanwhile(
     served: dict[str, Path], token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +114,7 @@ def test_only_the_model_that_is_asked_for_is_looked_at_and_others_are_answered_m
         async with httpx.AsyncClient(transport=there, base_url="http://studio", headers=known) as asks:
             first = asyncio.create_task(asks.post("/v1/models/tiny/generate", json={"seconds": 3}))
             while not read:
+                assert not first.done(), first.result()
                 await asyncio.sleep(0.01)
             assert (await asks.get("/v1/openapi.json")).status_code == 200
             goes_on.set()

@@ -1,6 +1,5 @@
 """How faithful a run's codec is: figures of pitch, texture and distance, and reconstructions to hear beside the originals."""
 
-import dataclasses
 import math
 import shutil
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from distill.runs.renamed import found_model
 from distill.runs.status import records_of
 from distill.training import listening
 from distill.web import jobs, places
-from distill.web.figures import FIGURES, known
+from distill.web.figures import FIGURES, Figure, known
 from distill.web.routes.work import JobView, view
 
 router = APIRouter(tags=["training"])
@@ -37,6 +36,8 @@ class Measured(BaseModel):
     rows: list[Row]
     measured: str
     """When."""
+    job: str | None
+    """The measuring that is going on."""
 
 
 class Heard(BaseModel):
@@ -66,23 +67,12 @@ class Passage(BaseModel):
     is_held_out: bool
 
 
-class Words(BaseModel):
-    """How a figure of the events' ``heard`` is said."""
-
-    key: str
-    name: str
-    words: str
-    unit: str
-    factor: float
-    decimals: int
-    signed: bool
-
-
 class Learning(BaseModel):
     """What can be heard of a run while it trains, and how its figures are said."""
 
     passages: list[Passage]
-    figures: list[Words]
+    figures: tuple[Figure, ...]
+    """Of the events' ``heard``."""
 
 
 @router.get("/runs/{run}/learning")
@@ -103,13 +93,16 @@ def learning(run: str) -> Learning:
         )
         for one in listening.heard(folder)
     ]
-    return Learning(passages=passages, figures=[Words(**dataclasses.asdict(one)) for one in FIGURES])
+    return Learning(passages=passages, figures=FIGURES)
 
 
 @router.post("/runs/{run}/measure")
 def measure(run: str) -> JobView:
-    """Measures the codec of a run on its recordings, and writes its reconstructions into the run's folder."""
+    """Measures the codec of a run on its recordings, unless that is being done, and writes its reconstructions into the
+    run's folder."""
     folder = places.run_folder(run)
+    if going_on := _going_on(run):
+        return view(going_on)
     records = records_of(folder)
     model = found_model(records[-1]) if records else None
     if model is None:
@@ -117,10 +110,11 @@ def measure(run: str) -> JobView:
             "The model of this run is not there.", "Wait until its codec is trained, or restore it from the trash."
         )
     recordings = records[-1].folder
-    shutil.rmtree(folder / "reconstructions", ignore_errors=True)  # of an earlier state of the codec
+    for earlier in ("reconstructions", "evaluation"):  # of another state of the codec; pages that nothing shows
+        shutil.rmtree(folder / earlier, ignore_errors=True)
     commands: list[list[str | Path]] = [
         ["reconstruct", model, recordings, "--out", folder / "reconstructions", "--json"],
-        ["evaluate", model, recordings, "--out", folder / "evaluation", "--no-opus", "--json"],
+        ["evaluate", model, recordings, "--no-opus", "--no-page", "--json"],
     ]
     return view(jobs.start("measure", f"Measuring {model.stem}", commands, lane="making", about={"run": run}))
 
@@ -129,10 +123,12 @@ def measure(run: str) -> JobView:
 def measured(run: str) -> Measured:
     """The newest figures of a run's codec."""
     places.run_folder(run)
-    for job in jobs.jobs():
-        if job.kind == "measure" and job.about.get("run") == run and job.state == "finished":
-            return Measured(rows=_rows(job.results[1]), measured=job.created)
-    return Measured(rows=[], measured="")
+    going_on = _going_on(run)
+    job = None if going_on is None else going_on.id
+    for one in _measurings(run):
+        if one.state == "finished":
+            return Measured(rows=_rows(one.results[1]), measured=one.created, job=job)
+    return Measured(rows=[], measured="", job=job)
 
 
 @router.get("/runs/{run}/heard")
@@ -159,6 +155,14 @@ def heard(run: str) -> list[Heard]:
         for name, path in reconstruction_paths(out, named).items()
         if path.is_file()
     ]
+
+
+def _measurings(run: str) -> list[jobs.Job]:
+    return [job for job in jobs.jobs() if job.kind == "measure" and job.about.get("run") == run]
+
+
+def _going_on(run: str) -> jobs.Job | None:
+    return next((job for job in _measurings(run) if not job.is_over), None)
 
 
 def _rows(told: Mapping[str, Any]) -> list[Row]:

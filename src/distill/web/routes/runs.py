@@ -1,7 +1,6 @@
 """Trainings, read from their folders, wherever they were started: follow and stop them."""
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,8 +45,6 @@ class RunView(BaseModel):
     progress: float
     """Of this stage, 0 to 1."""
     remaining_s: float | None
-    ends_at: str | None
-    """When this stage ends, as far as can be known: ISO 8601, UTC."""
     done_at: str | None
     """When all stages are to be over, where it was begun here with minutes for all of them: ISO 8601, UTC."""
     started: str
@@ -265,7 +262,6 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
         stage=stage.name if stage is not None else record.kind if record is not None else "",
         progress=stage.progress if stage is not None else 0.0,
         remaining_s=left,
-        ends_at=None if left is None else (datetime.now(UTC) + timedelta(seconds=left)).isoformat(timespec="seconds"),
         done_at=None if ends is None else ends.isoformat(timespec="seconds"),
         started=min((one.started for one in status.records), default=""),
         changed=changed(status.run_folder).isoformat(timespec="seconds"),

@@ -21,8 +21,8 @@ from distill.web.routes.work import JobView, view
 from distill.web.selections import training_folder
 
 router = APIRouter(tags=["training"])
-_PRIOR_SHARE = 0.5
-"""Of the codec's minutes, what a prior gets that was never begun."""
+_Command = tuple[list[str | Path], float | None]
+"""Words after ``distill``, and about how many seconds they take, where that is known."""
 _NOTED = ("device", "seed", "from_scratch")
 """What a run notes of its stages that holds for those that follow, too."""
 
@@ -81,33 +81,42 @@ def train(wanted: TrainRequest) -> JobView:
     name = _free_name(wanted.name, one.name)
     model = places.studio(name) / f"{name}{MODEL_SUFFIX}"
     about = {"collection": one.id, "model": str(model), "wanted": wanted.model_dump()}
-    commands = _commands(wanted, folder, model)
-    return view(jobs.start("train", f"Training {name}", commands, lane="training", about=about))
+    return _begun(f"Training {name}", _commands(wanted, folder, model), about)
 
 
-def _commands(wanted: TrainRequest, folder: Path, model: Path) -> list[list[str | Path]]:
+def _begun(title: str, commands: Sequence[_Command], about: dict[str, Any]) -> JobView:
+    words, seconds = zip(*commands, strict=True)
+    return view(jobs.start("train", title, words, lane="training", about=about, seconds=seconds))
+
+
+def _commands(wanted: TrainRequest, folder: Path, model: Path) -> list[_Command]:
     """The words after ``distill``: one command for all, or with high quality, which ``distill run`` has not, one a stage."""
     codec: list[str | Path] = ["--name", model.stem, "--out", model.parent, *_training(wanted)]
     codec += ["--channels", wanted.channels]
     codec += ["--rvq-levels", str(wanted.levels)] if wanted.levels else []
     codec += ["--codebook-size", str(wanted.codebook_size)] if wanted.codebook_size else []
     if wanted.quality == "standard":
-        return [["run", folder, "--minutes", f"{wanted.minutes:g}", *codec, *_pieces(wanted), "--json"]]
-    prior_minutes = wanted.minutes / 5
+        takes = budget.whole_seconds(wanted.minutes, wanted.seconds, wanted.count, corpus_seconds=0)
+        return [(["run", folder, "--minutes", f"{wanted.minutes:g}", *codec, *_pieces(wanted), "--json"], takes)]
+    prior_minutes = budget.HIGH_PRIOR_SHARE * wanted.minutes
     codec_minutes = wanted.minutes - prior_minutes
     return [
-        ["train", folder, "--quality", "high", "--minutes", f"{codec_minutes:g}", *codec, "--json"],
+        (
+            ["train", folder, "--quality", "high", "--minutes", f"{codec_minutes:g}", *codec, "--json"],
+            60 * codec_minutes,
+        ),
         _prior(wanted, folder, model, prior_minutes),
         _first(wanted, model, model.parent),
     ]
 
 
-def _prior(wanted: TrainRequest, folder: Path | str, model: Path, minutes: float) -> list[str | Path]:
-    return ["train-prior", model, folder, "--minutes", f"{minutes:g}", *_training(wanted), "--json"]
+def _prior(wanted: TrainRequest, folder: Path | str, model: Path, minutes: float) -> _Command:
+    return ["train-prior", model, folder, "--minutes", f"{minutes:g}", *_training(wanted), "--json"], 60 * minutes
 
 
-def _first(wanted: TrainRequest, model: Path, out: Path) -> list[str | Path]:
-    return ["generate", model, *_pieces(wanted), *_drawing(wanted), "--out", out, "--json"]
+def _first(wanted: TrainRequest, model: Path, out: Path) -> _Command:
+    takes = budget.making_seconds(wanted.seconds, wanted.count, corpus_seconds=0)
+    return ["generate", model, *_pieces(wanted), *_drawing(wanted), "--out", out, "--json"], takes
 
 
 def _pieces(wanted: TrainRequest) -> list[str]:
@@ -138,15 +147,16 @@ def resume(run: str, further: GoOn) -> JobView:
     asked = _asked(status.records)
     minutes = [] if further.minutes is None else ["--minutes", f"{further.minutes:g}"]
     verb = "train-prior" if record.kind == "prior" else "train"
-    commands: list[list[str | Path]] = [[verb, "--resume", target, *minutes, "--device", asked.device, "--json"]]
+    takes = None if further.minutes is None else 60 * further.minutes  # to the end that was planned is not known
+    commands: list[_Command] = [([verb, "--resume", target, *minutes, "--device", asked.device, "--json"], takes)]
     # A second stage leaves the codes as they were, so the prior of its model stays.
     is_all_there = record.kind == "refinement" and found is not None and has_prior(found)
     if record.kind != "prior" and not is_all_there:
-        planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * _PRIOR_SHARE
+        planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * budget.LATER_PRIOR_SHARE
         commands.append(_prior(asked, record.folder, model, planned))
     commands.append(_first(asked, model, places.studio(model.stem)))
     about = {"model": str(model), "run": run}
-    return view(jobs.start("train", f"Going on with {model.stem}", commands, lane="training", about=about))
+    return _begun(f"Going on with {model.stem}", commands, about)
 
 
 def _asked(records: Sequence[RunRecord]) -> TrainRequest:

@@ -50,7 +50,7 @@ export function mark(seconds, step) {
   return minutes ? `${minutes}:${rest < 10 ? "0" : ""}${text}` : `${text} s`;
 }
 export const percent = (share) => `${Math.round(100 * share)} %`;
-export const size = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
+export const size = (bytes) => (bytes < 999.5e3 ? `${Math.round(bytes / 1e3)} kB` : bytes < 999.95e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 export const count = (number, one, many = `${one}s`) => `${number} ${Math.abs(number) === 1 ? one : many}`;
 export const figure = (value, decimals = 2) => (value == null || !Number.isFinite(value) ? "–" : value.toFixed(decimals));
 /** A number as it is set: with a minus for a hyphen, and none before a zero. */

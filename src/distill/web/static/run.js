@@ -141,9 +141,10 @@ function GoOn({ run }) {
 }
 
 function Measured({ run }) {
-  const [job, follow] = useState(null);
-  const { data } = usePolled(job ? `/api/jobs/${job}` : null, 1000);
+  const [asked, follow] = useState(null);
   const { data: measured, again } = usePolled(path(run.name, "/measured"), 20000);
+  const job = asked ?? measured?.job;  // it may have been begun before this page was opened
+  const { data } = usePolled(job ? `/api/jobs/${job}` : null, 1000);
   const { data: heard } = usePolled(path(run.name, "/heard"), 20000);
   const isOver = data && !["waiting", "running", "stopping"].includes(data.state);
   useEffect(() => { if (isOver) { follow(null); again(); if (data.what) say(`${data.what} ${data.fix}`, { tone: "bad" }); refresh(path(run.name)); } }, [isOver]);
