@@ -139,7 +139,7 @@ class SmallCorpus:
         """``[D]``: how much the descriptions vary."""
         views = CodeViews(lambda passage, view: codes[passage], len(codes), codes)
         batch, steps = PriorPlan().batch_size, draw_from.randint(*STEPS)
-        self.batches = list(views.sequences(steps * batch, POSITIONS, generator).split(batch))
+        self.batches = list(views.sequences(steps * batch, POSITIONS, generator)[0].split(batch))
         """Token sequences ``[B, T]``, from random places on; each is taken once."""
 
 

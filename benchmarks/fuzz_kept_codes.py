@@ -66,7 +66,7 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
         if not all(0 <= int(one.min()) <= int(one.max()) < 32 for one in (*found.coded, *found.held_out)):
             return "codes that cannot be"
         views = CodeViews(lambda passage, view: found.coded[passage], PASSAGES, found.coded)
-        sequences = views.sequences(4, CONFIG.context // 2, torch.Generator().manual_seed(0))
+        sequences, _ = views.sequences(4, CONFIG.context // 2, torch.Generator().manual_seed(0))
         return "" if 0 <= int(unflatten_codes(sequences, 2).max()) < 32 else "tokens that cannot be"
 
     read()  # what is imported only now would look like memory later

@@ -8,7 +8,7 @@ import torch
 
 import small_distill
 from distill.codes import decode_chunks, encode_blocks, extract_code_sequences
-from distill.codes.views import View
+from distill.codes.views import View, is_transposed
 from distill.errors import CorpusError, SettingError
 from distill.models import ConvVQVAE, VQVAEConfig
 
@@ -123,9 +123,10 @@ def test_views_differ(codec: ConvVQVAE) -> None:
 
 def test_views_are_spread_evenly_however_many_are_taken() -> None:
     """Guards against views that bunch, that pair one pitch with one shift only, or that do not begin with what is there; and
-    against a prior that hears hardly any recording at its own pitch, where the codec knows it."""
+    against a prior that hears hardly any recording at its own pitch, where the codec knows it, or is told so of another."""
     assert View.numbered(0, 1024, 1.0) == View()
-    assert {View.numbered(number, 1024, 2.0).semitones for number in range(0, 1000, 2)} == {0.0}
+    assert {View.numbered(number, 1024, 2.0).semitones for number in range(0, 1000, 4)} == {0.0}
+    assert all(is_transposed(number) == bool(View.numbered(number, 1024, 2.0).semitones) for number in range(1000))
     for many in (8, 64, 1000):
         views = [View.numbered(number, 1024, 2.0) for number in range(many)]
         ranges = {

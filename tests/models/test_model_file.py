@@ -62,6 +62,15 @@ def edit_header(path: Path, *, sealed: bool = True, **changes: Any) -> None:
     path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[8 + length :])
 
 
+def test_what_marks_transposed_views_is_no_part_of_the_file(model: Model, tmp_path: Path) -> None:
+    """Guards against files that an earlier Distill refuses for a tensor that only training needs."""
+    with torch.no_grad():
+        model.require_prior().transposed.fill_(1.0)
+    path = save_model(tmp_path / "m.distill", model)
+    assert b"transposed" not in path.read_bytes()
+    assert not load_model(path).require_prior().transposed.any()
+
+
 def test_round_trip(model: Model, tmp_path: Path) -> None:
     loaded = load_model(save_model(tmp_path / "m.distill", model))
     audio = torch.randn(1, 1, 8192)

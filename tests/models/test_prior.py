@@ -26,6 +26,14 @@ def test_shape(prior: CodePrior) -> None:
     assert prior(tokens(2, 9)).shape == (2, 9, 32)
 
 
+def test_transposed_sequences_are_told_and_no_others(prior: CodePrior) -> None:
+    """Guards against a mark that reaches what keeps its pitch, as which new audio is drawn."""
+    plain = prior(tokens(3, 20))
+    marked = prior(tokens(3, 20), transposed=torch.tensor([False, True, False]))
+    assert torch.equal(marked[[0, 2]], plain[[0, 2]])
+    assert (marked[1] - plain[1]).abs().max() > 0.1
+
+
 @pytest.mark.parametrize("place", [0, 5, 18])
 def test_no_gradient_from_the_future(prior: CodePrior, place: int) -> None:
     """Guards against a mask that leaks: training loss would fall to nothing and sampling would make noise."""

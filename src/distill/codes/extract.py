@@ -115,7 +115,7 @@ def extract_code_sequences(
         recordings: for each recording, a function that returns its audio in blocks, float32 ``[C, n]``.
         seq_len: positions of a sequence; fewer if there are fewer in all.
         views: number of views (augmentations, ``views.py``); the first is the recordings as they are.
-        transpose: every other view is transposed by up to so many semitones, up or down.
+        transpose: three of four views are transposed by up to so many semitones, up or down.
         generator: decides the order of the recordings in each view.
         progress: called with (encodings done, total).
 

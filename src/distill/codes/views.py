@@ -1,12 +1,12 @@
 """Views: augmentations of a recording that change its codes but hardly the music.
 
 A small corpus teaches a prior far more in many views (docs/prior.md). There are infinitely many, numbered from 0, and the first
-n of them are spread evenly over all shifts, gains and transpositions for any n: their coordinates are the quasirandom sequences
-R2 (the first two) and R1 of Roberts 2018 ("The unreasonable effectiveness of quasirandom sequences"), multiples modulo 1 of the
-inverse powers of the plastic number, and of the inverse of the golden ratio.
+n of them are spread evenly over all shifts, gains and transpositions for any n: the first two follow the quasirandom sequence
+R2 of Roberts 2018 ("The unreasonable effectiveness of quasirandom sequences"), multiples modulo 1 of the inverse powers of the
+plastic number; the third, multiples of the square root of 2, pairs with neither.
 
-Every other view keeps its pitch. The codec knows the recordings at their own, and transposed they get codes that change more
-often: a prior that has seen little else makes new audio that flickers as they do (docs/prior.md).
+Three of four views are transposed. The codec knows the recordings at their own pitch, and transposed they get codes that change
+more often, so the prior is told which they are: new audio is as the others (docs/prior.md).
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,9 +16,14 @@ from typing import Self
 import numpy as np
 import soxr
 
-_GOLDEN, _PLASTIC = 1.618033988749895, 1.324717957244746
+_PLASTIC = 1.324717957244746
 LOUDER_DB = 3.0
 """Views are at most this much louder or softer."""
+
+
+def is_transposed(number: int) -> bool:
+    """Whether view ``number`` has another pitch than the recording; every fourth has not, from 0 on."""
+    return number % 4 > 0
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,12 @@ class View:
 
     @classmethod
     def numbered(cls, number: int, hop: int, semitones: float) -> Self:
-        """View ``number``; odd ones are transposed by at most ``semitones`` up or down. View 0 is the recording as it is."""
+        """View ``number``, transposed by at most ``semitones`` up or down where :func:`is_transposed` says so. View 0 is the
+        recording as it is."""
         if not number:
             return cls()
-        late, loud, high = number / _PLASTIC % 1, number / _PLASTIC**2 % 1, (number + 1) // 2 / _GOLDEN % 1
-        transposed = (2 * high - 1) * semitones if number % 2 else 0.0
+        late, loud, high = number / _PLASTIC % 1, number / _PLASTIC**2 % 1, (number - number // 4) * 2**0.5 % 1
+        transposed = (2 * high - 1) * semitones if is_transposed(number) else 0.0
         return cls(int(late * hop), transposed, (2 * loud - 1) * LOUDER_DB)
 
     def of(self, blocks: Iterable[np.ndarray], channels: int, sample_rate: int) -> Iterator[np.ndarray]:

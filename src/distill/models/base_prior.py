@@ -22,7 +22,7 @@ from distill.models.prior import CodePrior
 SIZES = ("num_quantizers", "hidden_size", "num_layers", "num_heads")
 """Fields of the config in which a prior must equal the base to start from it."""
 _NAME = "base_prior.safetensors"
-_PERSONAL = ("embedding.weight", "heads")
+_PERSONAL = ("embedding.weight", "heads", "transposed")
 """Weights that the base does not have."""
 
 

@@ -151,7 +151,7 @@ def save_model(path: Path, model: Model) -> Path:
     tensors = {f"codec.{name}": tensor for name, tensor in _codec_tensors(model.codec).items()}
     tensors["code_counts"] = model.code_counts
     if model.prior is not None:
-        tensors |= {f"prior.{name}": tensor for name, tensor in model.prior.state_dict().items()}
+        tensors |= {f"prior.{name}": tensor for name, tensor in _prior_tensors(model.prior).items()}
         tensors["sources"] = torch.cat([source.codes for source in model.sources]).short()
     records = tuple(source.record for source in model.sources)
     named = {record.sha256 for record in records}
@@ -209,7 +209,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     model = Model(header, _frozen(codec, device), tensors["code_counts"], sounds=sounds, path=path)
     if header.prior is not None:
         prior = CodePrior(header.prior)
-        prior.load_state_dict(_below("prior.", tensors))
+        prior.load_state_dict(_below("prior.", tensors), strict=False)
         model.prior = _frozen(prior, device)
         parts = tensors["sources"].long().split([record.positions for record in header.sources])
         model.sources = tuple(Source.of(record, part) for record, part in zip(header.sources, parts, strict=True))
@@ -261,6 +261,11 @@ def _codec_tensors(codec: ConvVQVAE) -> dict[str, Tensor]:
     return tensors
 
 
+def _prior_tensors(prior: CodePrior) -> dict[str, Tensor]:
+    # What marks transposed views is of use in training alone, whose state keeps it.
+    return {name: tensor for name, tensor in prior.state_dict().items() if name != "transposed"}
+
+
 def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None) -> dict[str, tuple[str, list[int]]]:
     """Name to (type, shape) of every tensor that a file with this header must hold, no more and no less."""
     config = header.codec
@@ -275,7 +280,7 @@ def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None)
     )
     expected["code_counts"] = ("I64", [config.num_quantizers, config.codebook_size])
     if prior is not None:
-        expected |= {f"prior.{name}": ("F32", list(tensor.shape)) for name, tensor in prior.state_dict().items()}
+        expected |= {f"prior.{name}": ("F32", list(tensor.shape)) for name, tensor in _prior_tensors(prior).items()}
         positions = sum(record.positions for record in header.sources)
         expected["sources"] = ("I16", [positions, config.num_quantizers])
     expected |= {f"sounds.{number}": ("U8", [record.bytes]) for number, record in enumerate(header.sounds)}

@@ -142,6 +142,7 @@ class CodePrior(nn.Module):
         q, k, h = config.num_quantizers, config.codebook_size, config.hidden_size
         self.embedding = nn.Embedding(q * k, h)  # row level·K + id
         self.start = nn.Parameter(torch.zeros(h))
+        self.transposed = nn.Parameter(torch.zeros(h))  # marks transposed views in training; model files do without it
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(h)
         self.within = nn.Linear(h, h, bias=False)  # passes what the levels below are to those above
@@ -199,6 +200,7 @@ class CodePrior(nn.Module):
         cache: PriorCache | None = None,
         known_from: int | None = None,
         since: Tensor | None = None,
+        transposed: Tensor | None = None,
     ) -> Tensor:
         """``[B, T] → [B, T, K]``. With a cache, ``tokens`` are the new ones only and follow those in the cache.
 
@@ -207,6 +209,9 @@ class CodePrior(nn.Module):
 
         With ``known_from`` the positions from that one on come first in the attention, so that all before them can attend to
         what is to come; they themselves attend only to each other. Without it, every token depends on those before it alone.
+
+        In training, ``transposed``, bool ``[B]``, says which sequences are of transposed views, so that new audio is as the
+        others: an augmentation that the network is told does not leak (Karras et al. 2022, arXiv:2206.00364).
 
         Raises:
             ValueError: if cache and tokens together are longer than the context.
@@ -225,7 +230,10 @@ class CodePrior(nn.Module):
         # Pad to whole positions, and one further for what comes after a complete one; no padding reaches a logit that is kept.
         grid = F.pad(line, (0, (complete + 1) * q - line.shape[1])).unflatten(1, (complete + 1, q))
         embedded = dropout(self._embed(grid), self.config.dropout, self.training)
-        hidden = self._backbone(embedded[:, :complete].sum(dim=2), cache, known_from)  # [B, S, H]
+        positions = embedded[:, :complete].sum(dim=2)
+        if transposed is not None:
+            positions = positions + transposed[:, None, None] * self.transposed
+        hidden = self._backbone(positions, cache, known_from)  # [B, S, H]
         first = grid.new_full((len(grid), 1, q), -1) if cache is None else cache.previous
         previous = torch.cat([first, grid[:, :-1]], dim=1)  # [B, S, Q]
         if known_from is not None and 0 < known_from < previous.shape[1]:

@@ -28,7 +28,7 @@ class Extraction:
     """Encodes passages in views; every rank builds one with the same passages.
 
     Args:
-        transpose: every other view is transposed by up to so many semitones.
+        transpose: three of four views are transposed by up to so many semitones.
         is_shared: whether the other ranks help (``order_extraction``).
     """
 

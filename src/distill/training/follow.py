@@ -88,8 +88,10 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     torch.manual_seed(plan.seed_of(state.schedule.step, ranks.rank(), ranks.world_size()))
 
     while content := _next_epoch():
-        tokens = safetensors.torch.load(content)["tokens"].long()
-        train_loss = train_prior_epoch(state, tokens, plan, fabric, cancel_event=stop)
+        epoch = safetensors.torch.load(content)
+        train_loss = train_prior_epoch(
+            state, epoch["tokens"].long(), plan, fabric, cancel_event=stop, transposed=epoch["transposed"]
+        )
         end_prior_epoch(state, train_loss, validated(state, held_out, plan, fabric.device), plan)
 
 

@@ -74,14 +74,17 @@ def order_prior(
         _send({"held_out": held_out.short()})
 
 
-def send_epoch(tokens: Tensor | None) -> None:
-    """Sends the other ranks the sequences ``[N, T]`` of the next epoch, or None if there is none. They wait for it while new
-    views are encoded."""
+def send_epoch(tokens: Tensor, transposed: Tensor) -> None:
+    """Sends the other ranks the sequences ``[N, T]`` of the next epoch, and which are transposed, bool ``[N]``. They wait for
+    it while new views are encoded."""
     ranks.barrier()
-    if tokens is None:
-        ranks.broadcast_bytes(b"")
-    else:
-        _send({"tokens": tokens.short()})
+    _send({"tokens": tokens.short(), "transposed": transposed})
+
+
+def send_no_epoch() -> None:
+    """Tells the other ranks that the last epoch was the last."""
+    ranks.barrier()
+    ranks.broadcast_bytes(b"")
 
 
 def _order(kind: str, plan: Plan, resumed: SavedState | None, **details: Any) -> None:

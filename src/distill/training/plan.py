@@ -209,7 +209,7 @@ class PriorPlan(Plan):
     """Share of each epoch's positions that are encoded in new views while training goes on, which takes about a seventh of the
     time."""
     transpose: Annotated[float, Ge(0), Le(12)] = 2.0
-    """Every other view is transposed by up to so many semitones, up or down."""
+    """Three of four views are transposed by up to so many semitones, up or down."""
     extraction_share: Annotated[float, Gt(0), Le(1)] = 0.1
     """Maximum share of the minutes that encoding may take before training begins."""
     from_scratch: bool = False

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes
+from distill.codes.views import is_transposed
 from distill.counted import counted
 from distill.durations import about, duration
 from distill.errors import ModelFileError, SettingError
@@ -94,8 +95,9 @@ class CodeViews:
         """Positions of all passages in view 0."""
         return sum(map(len, self.coded[: self.passages]))
 
-    def sequences(self, count: int, seq_len: int, generator: torch.Generator) -> Tensor:
-        """``count`` random sequences of ``seq_len`` positions from all views, as tokens ``[count, T]``.
+    def sequences(self, count: int, seq_len: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """``count`` random sequences of ``seq_len`` positions from all views, as tokens ``[count, T]``, and the number
+        ``[count]`` of the view that each is of.
 
         The passages of a random view are concatenated in random order and cut into sequences from a random offset on, so a
         view gives other sequences each time. Sequences are shorter if a complete view is.
@@ -107,12 +109,15 @@ class CodeViews:
         # An incomplete view may be too short for a single sequence.
         shares = torch.where(lengths >= length, lengths, 0).double()
         parts: list[Tensor] = []
+        numbers: list[int] = []
         while len(parts) < count:
-            view = views[int(torch.multinomial(shares, 1, generator=generator))]
+            number = int(torch.multinomial(shares, 1, generator=generator))
+            view = views[number]
             line = torch.cat([view[index] for index in torch.randperm(len(view), generator=generator).tolist()])
             start = int(torch.randint(min(length, len(line) - length + 1), (1,), generator=generator))
             parts += line[start : start + (len(line) - start) // length * length].split(length)
-        return flatten_codes(torch.stack(parts[:count]).long())
+            numbers += [number] * (len(parts) - len(numbers))
+        return flatten_codes(torch.stack(parts[:count]).long()), torch.tensor(numbers[:count])
 
 
 @dataclass(frozen=True)
@@ -205,10 +210,12 @@ class PriorData:
         """Sequences in an epoch: as many as one view holds, but enough for the plan's least steps."""
         return max(-(-self.views.positions // self.seq_len), plan.least_steps * ranks.world_size() * plan.batch_size)
 
-    def epoch(self, epoch: int, plan: "PriorPlan") -> Tensor:
-        """The token sequences ``[N, T]`` of an epoch, counted from 0; the same for the same views, epoch and seed."""
+    def epoch(self, epoch: int, plan: "PriorPlan") -> tuple[Tensor, Tensor]:
+        """The token sequences ``[N, T]`` of an epoch, counted from 0, and which are transposed, bool ``[N]``; the same for the
+        same views, epoch and seed."""
         generator = torch.Generator().manual_seed(plan.seed_of(epoch))
-        return self.views.sequences(self.count(plan), self.seq_len, generator)
+        tokens, views = self.views.sequences(self.count(plan), self.seq_len, generator)
+        return tokens, torch.tensor([plan.transpose > 0 and is_transposed(view) for view in views.tolist()])
 
 
 @dataclass(frozen=True)

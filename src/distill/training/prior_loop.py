@@ -34,7 +34,7 @@ from distill.training.metrics import (
     PriorTrainingCompleteEvent,
 )
 from distill.training.notices import ignore
-from distill.training.orders import send_epoch
+from distill.training.orders import send_epoch, send_no_epoch
 from distill.training.overfitting import (
     check_gap,
     check_memorization,
@@ -137,10 +137,10 @@ def train_prior(
             has_grown = data.grow(state.epoch, plan)
         if has_grown:
             begun.keep_codes(file, tell)
-        tokens = data.epoch(state.epoch, plan)
-        send_epoch(tokens)
+        tokens, transposed = data.epoch(state.epoch, plan)
+        send_epoch(tokens, transposed)
         try:
-            train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, stop, checkpoint)
+            train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, stop, checkpoint, transposed)
             cancelled = not schedule.finished and stop.is_set()
             if cancelled:  # before the unfinished epoch is validated: a resumed run must not notice the stop
                 checkpoint.save()
@@ -161,7 +161,7 @@ def train_prior(
             losses = state.curves["train_loss"], state.curves["val_loss"]
             tell(Notice(nothing_more(*losses, saved_s, is_held_out)))
     else:
-        send_epoch(None)
+        send_no_epoch()
     stopped_early = schedule.cooldown is not None and not cancelled
     if not cancelled:
         checkpoint.save_end()
@@ -180,6 +180,7 @@ def train_prior_epoch(
     callback: MetricsCallback | None = None,
     cancel_event: Stop | None = None,
     checkpoint: Checkpoint | None = None,
+    transposed: Tensor | None = None,
 ) -> float:
     """One pass over token sequences ``[N, T]`` in random order; returns the mean loss in nats per token.
 
@@ -190,12 +191,17 @@ def train_prior_epoch(
     In ``plan.infill_share`` of the steps the first part of each sequence may attend to the second, from a random position on
     (:meth:`CodePrior.forward`), so that the prior learns infilling.
 
+    Args:
+        transposed: bool ``[N]``, which sequences are of transposed views; None if none is.
+
     Raises:
         CorpusError: if there is no token to predict.
         TrainingError: if going back does not help repeatedly.
     """
     if not len(tokens) or tokens.shape[1] < 2:
         raise CorpusError("There is nothing to train the prior on.", "Add more or longer recordings.")
+    if transposed is None:
+        transposed = torch.zeros(len(tokens), dtype=torch.bool)
     schedule, sums = state.schedule, state.sums
     positions = tokens.shape[1] // state.model.module.config.num_quantizers
     generator = torch.Generator().manual_seed(plan.seed_of(state.epoch))
@@ -211,9 +217,9 @@ def train_prior_epoch(
         # A rank without a part of the last, smaller batch computes one sequence with weight 0, to stay in step with the others.
         own = chosen[ranks.rank() * plan.batch_size :][: plan.batch_size]
         share = ranks.world_size() * len(own) / len(chosen)
-        batch = tokens[own if len(own) else chosen[:1]].to(fabric.device)
+        own = own if len(own) else chosen[:1]
         predicted = len(chosen) * (tokens.shape[1] - 1)
-        metrics, trouble = train_step(state, batch, known_from, fabric, share)
+        metrics, trouble = train_step(state, tokens[own], transposed[own], known_from, fabric, share)
         state.take_step({"loss": metrics["train_loss"]}, trouble, callback, predicted)
         sums.tensors["generator"] = generator.get_state()
         if callback is not None:
@@ -278,11 +284,17 @@ def end_prior_epoch(
 
 
 def train_step(
-    state: State[WrappedPrior], batch: Tensor, known_from: int | None, fabric: "Fabric", share: float = 1.0
+    state: State[WrappedPrior],
+    batch: Tensor,
+    transposed: Tensor,
+    known_from: int | None,
+    fabric: "Fabric",
+    share: float = 1.0,
 ) -> tuple[dict[str, float], str]:
     """One optimisation step on token sequences ``[B, T]``: every token is predicted from all before it.
 
     Args:
+        transposed: bool ``[B]``, as :meth:`CodePrior.forward` takes it.
         share: weight of this rank's loss: the number of its sequences relative to the mean over ranks.
 
     Returns:
@@ -291,8 +303,9 @@ def train_step(
     """
     rate = state.schedule.learning_rate
     set_learning_rate(state.optimizer, rate)
+    batch = batch.to(fabric.device)
     inputs, targets = batch[:, :-1], batch[:, 1:]
-    logits = state.model(inputs, known_from=known_from)  # [B, T - 1, K]
+    logits = state.model(inputs, known_from=known_from, transposed=transposed.to(fabric.device))  # [B, T - 1, K]
     loss = share * F.cross_entropy(logits.flatten(0, 1), targets.flatten())
     finite = gradients(loss, state.model, state.optimizer, fabric)
     losses = ranks.mean_losses({"train_loss": loss})

@@ -39,7 +39,7 @@ class Wrapped(Protocol[M_co]):
 class WrappedPrior(Wrapped[CodePrior], Protocol):
     """A prior that is trained."""
 
-    def __call__(self, tokens: Tensor, *, known_from: int | None = None) -> Tensor:
+    def __call__(self, tokens: Tensor, *, known_from: int | None = None, transposed: Tensor | None = None) -> Tensor:
         """As :meth:`CodePrior.forward`: ``[B, T] → [B, T, K]``."""
 
 
