@@ -44,7 +44,7 @@ def test_an_empty_folder(verb: str, distill: Distill, folder: Path, tmp_path: Pa
 
 def test_a_folder_without_audio(distill: Distill, folder: Path) -> None:
     (folder / "notes.txt").write_text("words")
-    distill("check", folder).refused(str(folder), "holds no audio", "1 other file", "wav")
+    distill("check", folder).refused(str(folder), "holds no audio", "1 other file", "WAV")
 
 
 def test_a_file_where_a_folder_is_needed(distill: Distill, folder: Path, tone: Any, save: Any) -> None:

@@ -17,7 +17,7 @@ from distill.models.model_file import Source
 @pytest.fixture(scope="module")
 def model() -> Model:
     codec = small_distill.small_codec()
-    torch.manual_seed(1)
+    torch.manual_seed(3)
     prior = small_distill.small_prior(codec.config, num_layers=2, context=96)
     with torch.no_grad():
         for parameter in prior.parameters():
@@ -58,7 +58,7 @@ def test_only_free_cells_change(model: Model, codes: Tensor, first: int, stop: i
 @pytest.mark.parametrize("window", [2, 3, 4, 5])
 def test_a_prior_that_sees_next_to_nothing_goes_on_from_something(model: Model, codes: Tensor, window: int) -> None:
     """Guards against a passage that is drawn from an empty prompt, as what follows fills the window."""
-    torch.manual_seed(0)
+    torch.manual_seed(3)
     config = dataclasses.replace(model.require_prior().config, context=4 * window)
     narrow = dataclasses.replace(model, prior=CodePrior(config).eval())
     for first, stop in ((20, 25), (20, 21), (1, 2), (0, 3)):

@@ -315,7 +315,7 @@ def test_what_goes_on_has_the_plan_and_sizes_that_it_began_with(
         assert torch.equal(tensor, weights(rest)[name]), name
 
 
-@pytest.mark.parametrize("change", [{"seed": 7}, {"split_rule": 1}, {"least_steps": 13}, {"learning_rate": 0.5}])
+@pytest.mark.parametrize("change", [{"seed": 7}, {"least_steps": 13}, {"learning_rate": 0.5}])
 def test_another_plan_is_refused_before_anything_is_read(change: dict[str, Any], train: Loop) -> None:
     """Guards against a resumed run whose held-out recordings are others, and against one of which half has another rate."""
     plan = dataclasses.replace(PLANS[train.kind], epochs=1).values()

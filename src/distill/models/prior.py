@@ -142,7 +142,6 @@ class CodePrior(nn.Module):
         q, k, h = config.num_quantizers, config.codebook_size, config.hidden_size
         self.embedding = nn.Embedding(q * k, h)  # row level·K + id
         self.start = nn.Parameter(torch.zeros(h))
-        self.transposed = nn.Parameter(torch.zeros(h))  # marks transposed views in training; model files do without it
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(h)
         self.within = nn.Linear(h, h, bias=False)  # passes what the levels below are to those above
@@ -154,6 +153,7 @@ class CodePrior(nn.Module):
         # How much the code before is favoured again, and codes like it.
         self.persistence = nn.Parameter(torch.empty(q, h, 2))
         self.persistence_bias = nn.Parameter(torch.empty(q, 2))
+        self.transposed = nn.Parameter(torch.zeros(h))  # marks transposed views in training; model files do without it
         head_size = h // config.num_heads
         frequency = 10_000.0 ** (-torch.arange(0, head_size, 2).float() / head_size)
         angle = torch.outer(torch.arange(config.context_positions + 1).float(), frequency)

@@ -220,7 +220,8 @@ def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
 
     page.get_by_text("Blend", exact=True).click()
     page.locator("[data-test=weight]").fill("1")
-    expect(page.locator("[data-test=snapped]")).to_contain_text("10 as B")
+    alike = int((one[5:15, 0] == other[5:15, 0]).sum())  # such columns are as A already
+    expect(page.locator("[data-test=snapped]")).to_contain_text(f"{alike} as A {10 - alike} as B")
     np.testing.assert_array_equal(rows(client, page), one)  # only shown so far
     press(page, "take-blend")
     page.wait_for_function("() => document.querySelector('[data-test=undo]').title.includes('Blended')")
