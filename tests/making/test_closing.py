@@ -90,6 +90,26 @@ def test_the_weights_that_sound_nearest_are_used(small_model: Model, heard: list
     assert any(float(one.float().mean()) != 2.0 for one in before.values()), "another model's weights are left alone"
 
 
+def test_why_the_nearest_may_have_a_larger_distance_is_said(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against "nearest (Fréchet distance 42.9; the others 39.2 to 57.8)", which contradicts itself."""
+    told: list[TrainingEvent] = []
+    closing.with_measures(small_model, [], told.append, candidates=of_weights(small_model))
+    as_drawn = nearness.by_codecs_voice
+
+    def by_spectra_too(model: Model, reference: Reference) -> tuple[Any, Nearness]:
+        sounds, found = as_drawn(model, reference)
+        return sounds, dataclasses.replace(found, frechet=4.0 + heard[-1])
+
+    monkeypatch.setattr(nearness, "by_codecs_voice", by_spectra_too)
+    closing.with_measures(small_model, [], told.append, candidates=of_weights(small_model))
+    first, second = (one for one in told if isinstance(one, PriorChosenEvent))
+    assert (first.epoch, second.epoch) == (2, 2)
+    assert "(Fréchet distance 1; the others 1)" in first.text
+    assert "distance 6; the others 5 to 7; how it moves, what it repeats and its beat count too)" in second.text
+
+
 @pytest.mark.parametrize("case", ["one alone", "too little sound"])
 def test_without_a_choice_a_model_keeps_its_weights(
     case: str, small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch

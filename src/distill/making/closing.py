@@ -305,8 +305,9 @@ def _prior_of(model: Model, candidate: Candidate) -> CodePrior:
 def _in_words(candidates: Sequence[Candidate], heard: Sequence[nearness.Nearness], nearest: int) -> str:
     others = sorted(one.frechet for place, one in enumerate(heard) if place != nearest)
     apart = " to ".join(dict.fromkeys(nearness.in_digits(one) for one in (others[0], others[-1])))
-    least = nearness.in_digits(heard[nearest].frechet)
+    least = heard[nearest].frechet
+    why = "; how it moves, what it repeats and its beat count too" if others[0] < least else ""
     return (
         f"Of {len(candidates)} epochs with similar loss, epoch {candidates[nearest].epoch} made the new audio nearest to the "
-        f"recordings (Fréchet distance {least}; the others {apart}), so its weights are used."
+        f"recordings (Fréchet distance {nearness.in_digits(least)}; the others {apart}{why}), so its weights are used."
     )
