@@ -3,10 +3,9 @@
 import math
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -15,14 +14,13 @@ from torch.nn import functional as F
 from distill.errors import CorpusError, RankError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig
-from distill.models.model_file import Source
 from distill.models.prior import CodePrior
 from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Split
 from distill.sizes import possible_sizes
 from distill.training import awake
 from distill.training.agreement import Stop
-from distill.training.candidates import Candidate, candidates, worth_hearing
+from distill.training.candidates import worth_hearing
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.device import make_fabric
 from distill.training.loop_state import State, gradients, set_learning_rate
@@ -31,7 +29,6 @@ from distill.training.metrics import (
     Notice,
     PriorEpochMetrics,
     PriorStepMetrics,
-    PriorTrainingCompleteEvent,
 )
 from distill.training.notices import ignore
 from distill.training.orders import send_epoch, send_no_epoch
@@ -41,12 +38,12 @@ from distill.training.overfitting import (
     cooldown_epochs,
     has_learned_all,
     kept_epoch,
-    memorization_threshold,
     nothing_more,
     perplexity,
 )
 from distill.training.plan import PriorPlan
-from distill.training.prior_start import Begun, PriorInputs, begin
+from distill.training.prior_outcome import TrainedPrior, ended, trained
+from distill.training.prior_start import PriorInputs, begin
 from distill.training.wrapped import WrappedPrior
 
 if TYPE_CHECKING:
@@ -65,22 +62,6 @@ class PriorValidation:
     @property
     def perplexity(self) -> float:
         return perplexity(self.loss)
-
-
-class TrainedPrior(TypedDict):
-    """What :func:`train_prior` gives: a dict, since programs outside of Distill read it by these names."""
-
-    prior_model: CodePrior
-    """The best weights, in eval mode, on the CPU."""
-    prior_config: PriorConfig
-    prior_metadata: dict[str, Any]
-    """How it was trained: epochs_trained, final_perplexity, best_perplexity, training_date, …"""
-    sources: tuple[Source, ...]
-    """The recordings as codes."""
-    curves: dict[str, list[float]]
-    """A figure an epoch, by name."""
-    candidates: tuple[Candidate, ...]
-    """Epochs of about the lowest held-out loss, to choose among by what is heard; the best weights are one of them."""
 
 
 def train_prior(
@@ -167,9 +148,9 @@ def train_prior(
         checkpoint.save_end()
 
     begun.prior.load_state_dict(state.best_weights)
-    outcome = _outcome(state, file_count, stopped_early, is_held_out)
+    outcome = ended(state, file_count, stopped_early, is_held_out)
     tell(outcome)
-    return _trained(begun, outcome, cancelled)
+    return trained(begun, outcome, cancelled)
 
 
 def train_prior_epoch(
@@ -369,49 +350,3 @@ def _epoch_event(
         overfitting_message=gap_message,
         is_held_out=is_held_out,
     )
-
-
-def _outcome(
-    state: State[WrappedPrior], file_count: int, stopped_early: bool, is_held_out: bool
-) -> PriorTrainingCompleteEvent:
-    """The event that reports the end of the training."""
-    val_loss = state.curves["val_loss"][-1]
-    final_perplexity = perplexity(val_loss)
-    return PriorTrainingCompleteEvent(
-        final_train_loss=state.curves["train_loss"][-1],
-        final_val_loss=val_loss,
-        final_perplexity=final_perplexity,
-        best_perplexity=state.best_score,
-        epochs_trained=state.epoch,
-        was_memorizing=state.best_score < memorization_threshold(file_count),
-        stopped_early=stopped_early,
-        is_held_out=is_held_out,
-    )
-
-
-def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool) -> TrainedPrior:
-    """The prior with the weights it has now, and what is to be known of its training."""
-    inputs, plan = begun.inputs, begun.plan
-    return {
-        "prior_model": begun.prior.requires_grad_(False).eval().cpu(),
-        "prior_config": inputs.config,
-        "prior_metadata": {
-            "epochs_trained": outcome.epochs_trained,
-            "final_perplexity": outcome.final_perplexity,
-            "best_perplexity": outcome.best_perplexity,
-            "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "final_train_loss": outcome.final_train_loss,
-            "final_val_loss": outcome.final_val_loss,
-            "was_memorizing": int(outcome.was_memorizing),
-            "cancelled": int(cancelled),
-            "seed": plan.seed,
-            "views": begun.data.views.number,
-            "from_base": int(begun.is_from_base),
-            "held_out": int(inputs.split.is_held_out),
-            "transpose": plan.transpose,
-            "corpus_fingerprint": inputs.corpus.fingerprint,
-        },
-        "sources": begun.data.sources,
-        "curves": {f"prior_{name}": values for name, values in begun.state.curves.items()},
-        "candidates": candidates(begun.state.epoch_weights, begun.state.best_weights, begun.state.curves["val_loss"]),
-    }
