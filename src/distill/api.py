@@ -30,10 +30,11 @@ from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.sizes import check_sizes
 from distill.training import awake, budget
+from distill.training.arithmetic import Precision
 from distill.training.device import choose_device, precision_on
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore, noticing
-from distill.training.plan import Precision, StageEnd
+from distill.training.plan import StageEnd
 
 _LOAD = "Open one with: distill.load(FILE)"
 QUALITIES = ("standard", "high")

@@ -9,7 +9,8 @@ from distill.making.drawing import Sampling
 from distill.making.pieces import Piece
 from distill.making.request import Request
 from distill.making.voices import VoiceSettings
-from distill.training.plan import CodecPlan, Precision, PriorPlan
+from distill.training.arithmetic import Precision
+from distill.training.plan import CodecPlan, PriorPlan
 
 DEFAULT_MINUTES = 8.0
 """Of a whole run."""

@@ -29,7 +29,7 @@ def regenerate(
     ] = None,
     recordings: options.RecordingsOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the audio.", callback=a_folder)] = Path(),
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Make PIECE again: the identical file, from the same model, seed and settings."""

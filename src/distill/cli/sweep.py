@@ -83,7 +83,7 @@ def sweep(
         ),
     ] = None,
     seed: options.SeedOption = 0,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Train a model of FOLDER for every combination of options, and compare them on one page: sound, pitch, texture, bits."""
@@ -97,14 +97,14 @@ def sweep(
     check_length(None, minutes)
     ensure_usable(folder)
     if ray is None:
-        choose_device(device.value)
+        choose_device(device)
     out = out or Path(f"{absolute(folder).name or 'recordings'}-sweep")
     ensure_writable(out)
-    kept = {"folder": str(absolute(folder)), "minutes": minutes, "seed": seed, "device": device.value}
+    kept = {"folder": str(absolute(folder)), "minutes": minutes, "seed": seed, "device": device}
     progress = Progress(out, kept)
     _check_free(folder, out, tries, progress)
-    shared = ["--seed", str(seed), "--device", device.value]
-    with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
+    shared = ["--seed", str(seed), "--device", device]
+    with nullcontext(here) if ray is None else on_ray(ray, device) as engine:
         at_once = at_once or (1 if ray is None else len(tries))
         where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
         models = counted(len(tries), "model")

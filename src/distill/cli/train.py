@@ -1,9 +1,8 @@
 """``distill train FOLDER``: the codec, in one stage or two."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,22 +12,16 @@ from distill.cli.outputs import a_folder
 from distill.cli.watched import still_there, watched
 from distill.files.names import command
 from distill.files.regular import absolute, is_there
+from distill.runs.watching import Watching
+from distill.training.arithmetic import Precision
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
     from distill.runs.saved import Stopped
-    from distill.training.plan import Precision
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_HIGH_MINUTES = 30.0
-
-
-class Quality(StrEnum):
-    """How much time is spent on the sound."""
-
-    STANDARD = "standard"
-    HIGH = "high"
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,7 @@ class _Start:
     channels: int | None
     seed: int
     from_scratch: bool
-    precision: "Precision"
+    precision: Precision
 
 
 _SIZES = ("rvq_levels", "codebook_size", "commitment_weight")
@@ -65,11 +58,11 @@ def train(
         ),
     ] = None,
     quality: Annotated[
-        Quality,
+        Literal["standard", "high"],
         typer.Option(
             help="high adds a second stage, for a GPU or a night: the decoder is trained further against discriminators."
         ),
-    ] = Quality.STANDARD,
+    ] = "standard",
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -92,21 +85,21 @@ def train(
         float | None, typer.Option(help="Weight of the commitment loss, 0 to 10.", show_default="auto")
     ] = None,
     channels: options.ChannelsOption = "auto",
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
     devices: options.DevicesOption = 1,
     nodes: options.NodesOption = 1,
-    precision: options.PrecisionOption = options.Precision.AUTO,
-    strategy: options.StrategyOption = options.Strategy.AUTO,
+    precision: options.PrecisionOption = "auto",
+    strategy: options.StrategyOption = "auto",
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
     sizes = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
-    watching = options.watching(tensorboard, wandb)
-    asked = _Training(epochs, minutes, device, as_json, watching, quality is Quality.HIGH)
+    watching = Watching(tensorboard, wandb)
+    asked = _Training(epochs, minutes, device, as_json, watching, quality == "high")
     if resume is not None:
         options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch", "precision")
         if not asked.is_high:
@@ -116,7 +109,7 @@ def train(
             _resume(folder, resume, asked)
         elif leads:
             chosen, channel_count = options.chosen(sizes), options.channels(channels)
-            start = _Start(name, out, chosen, channel_count, seed, from_scratch, precision.value)
+            start = _Start(name, out, chosen, channel_count, seed, from_scratch, precision)
             _begin(options.given(folder, "FOLDER"), asked, start)
 
 

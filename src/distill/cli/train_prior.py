@@ -11,6 +11,7 @@ from distill.cli.console import place, print_json, settings_table
 from distill.cli.watched import Watched, still_there, watched
 from distill.files.names import command
 from distill.files.regular import absolute
+from distill.runs.watching import Watching
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -63,18 +64,18 @@ def train_prior(
         ),
     ] = None,
     from_scratch: options.FromScratchOption = False,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     seed: options.SeedOption = 0,
     devices: options.DevicesOption = 1,
     nodes: options.NodesOption = 1,
-    precision: options.PrecisionOption = options.Precision.AUTO,
-    strategy: options.StrategyOption = options.Strategy.AUTO,
+    precision: options.PrecisionOption = "auto",
+    strategy: options.StrategyOption = "auto",
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the prior on MODEL's codes of FOLDER and add it to the same file."""
-    asked = options.Training(epochs, minutes, device, as_json, options.watching(tensorboard, wandb))
+    asked = options.Training(epochs, minutes, device, as_json, Watching(tensorboard, wandb))
     if resume is not None:
         fixed = ("hidden_size", "layers", "heads", "lr", "patience", "from_scratch", "seed", "precision")
         options.refuse_with_resume(context, *fixed)
@@ -84,7 +85,7 @@ def train_prior(
         elif leads:
             sizes = {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}
             plan: dict[str, Any] = {"learning_rate": lr, "patience": patience, "seed": seed}
-            plan |= {"precision": precision.value, "from_scratch": from_scratch}
+            plan |= {"precision": precision, "from_scratch": from_scratch}
             start = _Start(options.chosen(sizes), options.chosen(plan))
             _begin(options.given(model, "MODEL"), options.given(dataset_dir, "FOLDER"), asked, start)
 

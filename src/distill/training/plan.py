@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from distill import given
 from distill.errors import SettingError, StateFileError
 from distill.recordings.split import SPLIT_RULE
+from distill.training.arithmetic import Precision
 
 _SIGNS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}
 
@@ -29,8 +30,6 @@ class StageEnd:
     minutes: float | None
 
 
-Precision = Literal["auto", "32", "bf16", "16"]
-"""Bits of the forward pass's numbers."""
 MAY_CHANGE = frozenset(
     {"epochs", "minutes", "device", "precision", "save_every_s", "first_save_s", "batch_size", "views"}
 )
