@@ -20,7 +20,7 @@ from distill.formats.content import Content, FileContent
 from distill.formats.disguised import archive_suffix
 from distill.formats.flac import flac, is_beheaded_flac
 from distill.formats.flac_header import right_header
-from distill.formats.id3 import skip_id3
+from distill.formats.id3 import after_id3
 from distill.formats.kinds import HEAD, kind_of_head
 from distill.formats.mpeg import begins_later, is_followed, is_layer_2, mp3, mpeg_frame
 from distill.formats.ogg import ogg
@@ -61,7 +61,7 @@ def kind_of(path: Path) -> str:
 
 def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
     """What a file is, and where that begins: behind its tags, or behind rubbish."""
-    begin = skip_id3(file)
+    begin = after_id3(FileContent(file))
     file.seek(begin)
     head = file.read(HEAD)
     if kind := kind_of_head(head):
@@ -90,7 +90,8 @@ def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
 def packing_of(path: Path) -> str | None:
     """How the sound of a WAV or FLAC file is packed, where libsndfile cannot unpack it; None for any other file."""
     with open_regular(path) as file:
-        begin, content = skip_id3(file), FileContent(file)
+        content = FileContent(file)
+        begin = after_id3(content)
         head = content[begin : begin + 4096]
         if head.startswith(b"fLaC") and len(head) >= 42:
             packed = int.from_bytes(right_header(content, head[:42], begin + 42, len(content))[18:26], "big")
