@@ -85,11 +85,8 @@ def _looked_at(path: Path) -> AudioInfo:
     kind = kind_at(path)
     if kind in more_formats.FORMATS:
         shape = more_formats.shape_of(path, kind)
-        told = AudioInfo(path, *shape.form, shape.frames, kind, kind, shape.remark, is_converted=bool(shape.remark))
-        info = _checked(told, shape.downmix)
-        lost = _lost(shape.lost, shape.lost_seconds, info.seconds)
-        remark = _joined(_claimed(shape.claim, info.seconds), lost, info.remark, shape.unread)
-        return replace(info, remark=remark, unread=shape.unread)
+        info = AudioInfo(path, *shape.form, shape.frames, kind, kind, shape.remark, is_converted=bool(shape.remark))
+        return _told(info, shape.downmix, shape.links)
     if not kind:  # libsndfile would look for MP3 in it, and tell of that on the screen
         raise no_audio(path)
     try:
@@ -104,7 +101,11 @@ def _looked_at(path: Path) -> AudioInfo:
             parts = [_Part.of(file, path, family) for file in files]
     except soundfile.LibsndfileError as error:
         raise no_audio(path, kind in ("AIFF", "CAF") and error.code in _UNSUPPORTED) from error
-    info, mixed = _whole(path, parts)
+    return _told(*_whole(path, parts), links)
+
+
+def _told(info: AudioInfo, mixed: Downmix | None, links: Links) -> AudioInfo:
+    """The same, if it can be used, with all there is to say of it; ``mixed`` is how more channels than two become two."""
     info = _checked(info, mixed)
     lost = _lost(links.lost, links.lost_seconds, info.seconds)
     remark = _joined(_claimed(links.claim, info.seconds), lost, links.remark, info.remark, links.unread)

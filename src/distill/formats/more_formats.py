@@ -26,7 +26,7 @@ from distill.formats.content import FileContent
 from distill.formats.cut_mpeg4 import STRICT, Gap, gap_in
 from distill.formats.id3 import after_id3
 from distill.formats.joined import Form, common_form, in_form, joined_in_words
-from distill.formats.spliced import Spliced
+from distill.formats.spliced import Links, Spliced
 from distill.formats.suffixes import FILM_SUFFIXES
 
 if TYPE_CHECKING:
@@ -63,16 +63,11 @@ class Shape:
 
     form: Form
     frames: int
-    claim: float | None
-    """The seconds its header claims where that is wrong; infinite where it claims none, but the file breaks off."""
-    unread: str
-    """What else it holds; empty, or a sentence."""
-    lost: tuple[float, ...] = ()
-    """The seconds of sound before each place at which some is damaged and left out."""
-    lost_seconds: float = 0.0
-    downmix: Downmix | None = None
+    links: Links
+    """What there is to say of it; without parts, as another library finds them."""
+    downmix: Downmix | None
     """How more channels than two become two."""
-    remark: str = ""
+    remark: str
     """That its parts were brought to that form; empty where they do not differ."""
 
 
@@ -106,9 +101,8 @@ def shape_of(path: Path, kind: str) -> Shape:
         claim = None
     if claim is None and reading.breaks_off:
         claim = math.inf
-    return Shape(
-        form, frames, claim, reading.unread, tuple(reading.lost), reading.lost_seconds, reading.downmix, remark
-    )
+    links = Links(claim=claim, lost=tuple(reading.lost), lost_seconds=reading.lost_seconds, unread=reading.unread)
+    return Shape(form, frames, links, reading.downmix, remark)
 
 
 def blocks_of(path: Path, kind: str, form: Form | None = None) -> Iterator[np.ndarray]:
