@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile
-import soxr
 
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two, kept_sound
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.resampling import resampled
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.regular import native
@@ -257,36 +257,31 @@ def best_mix(info: AudioInfo) -> Mix:
 
 
 def _own_blocks(info: AudioInfo, block_seconds: float) -> Iterator[np.ndarray]:
-    wanted = samples_at_48k(info)
-    resampler = (
-        None
-        if info.sample_rate == SAMPLE_RATE
-        else soxr.ResampleStream(info.sample_rate, SAMPLE_RATE, info.channels, dtype="float32", quality="HQ")
-    )
-    given = taken = 0
+    wanted, given = samples_at_48k(info), 0
+    for block in resampled(_kept_blocks(info, block_seconds), info.sample_rate, SAMPLE_RATE, info.channels):
+        block = block[: wanted - given]
+        given += len(block)
+        if len(block):
+            yield np.ascontiguousarray(block.T)
+    if given < wanted:
+        yield np.zeros((info.channels, wanted - given), np.float32)
+
+
+def _kept_blocks(info: AudioInfo, block_seconds: float) -> Iterator[np.ndarray]:
+    """As many samples as there were when the file was looked at, at its own rate: float32 ``[n, C]``."""
+    taken = 0
     size = max(1, round(block_seconds * info.sample_rate / max(1, info.own_channels // 2)))
     try:
         for native in _all_native_blocks(info, size):
-            kept = in_two(native[: info.frames - taken], info.downmix)
-            taken += len(kept)
-            if not len(kept):  # the file has grown since it was looked at; what came later is not waited for
+            block = in_two(native[: info.frames - taken], info.downmix)
+            taken += len(block)
+            if not len(block):  # the file has grown since; what came later is not waited for
                 break
-            block = kept if resampler is None else resampler.resample_chunk(kept)
-            block = block[: wanted - given]
-            given += len(block)
-            if len(block):
-                yield np.ascontiguousarray(block.T)
+            yield block
     except (soundfile.LibsndfileError, OSError) as error:
         raise _damaged(info, max(taken, _reached(info))) from error
     if info.frames - taken > min(_MISSING_FRAMES, info.frames // 2):
         raise _damaged(info, taken)
-    if resampler is not None:
-        tail = resampler.resample_chunk(np.zeros((0, info.channels), np.float32), last=True)[: wanted - given]
-        given += len(tail)
-        if len(tail):
-            yield np.ascontiguousarray(tail.T)
-    if given < wanted:
-        yield np.zeros((info.channels, wanted - given), np.float32)
 
 
 def read_audio(path: Path, channels: int | None = None, tell: Callable[[str], None] | None = None) -> np.ndarray:
