@@ -12,8 +12,6 @@ from distill.making.voices import VoiceSettings
 from distill.training.arithmetic import Precision
 from distill.training.plan import CodecPlan, PriorPlan
 
-DEFAULT_MINUTES = 8.0
-"""Of a whole run."""
 _Plan = TypeVar("_Plan", CodecPlan, PriorPlan)
 
 
@@ -24,7 +22,7 @@ class RunPlan:
     name: str | None = None
     """Of the model; the folder's name if not given."""
     minutes: float | None = None
-    """That it may take in all; ``DEFAULT_MINUTES`` if not given."""
+    """That it may take in all; ``training.budget.RUN_MINUTES`` if not given."""
     seconds: float = 10.0
     """Of each new piece."""
     count: int = 3

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from distill.pipeline import Refined
     from distill.runs.saved import Stopped
 
-DEFAULT_MINUTES = 5.0
-DEFAULT_HIGH_MINUTES = 30.0
-
 
 @dataclass(frozen=True)
 class _Training(options.Training):
@@ -121,11 +118,11 @@ def _begin(folder: Path, asked: _Training, start: _Start) -> None:
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import check_sizes, codec_config
     from distill.training import awake
-    from distill.training.budget import minutes_of_stages
+    from distill.training.budget import CODEC_MINUTES, HIGH_CODEC_MINUTES, minutes_of_stages
     from distill.training.plan import StageEnd
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
-    default = DEFAULT_HIGH_MINUTES if asked.is_high else DEFAULT_MINUTES
+    default = HIGH_CODEC_MINUTES if asked.is_high else CODEC_MINUTES
     settings = run_settings(epochs, minutes, device, default, start.precision)
     check_sizes(VQVAEConfig, start.sizes)
     budget = default if epochs is None and minutes is None else minutes
@@ -197,7 +194,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     from distill.recordings.split import split_corpus
     from distill.runs.copies import on_its_own
     from distill.settings import codec_settings, resumed_settings
-    from distill.training.budget import REFINEMENT_SHARE, minutes_of_stages
+    from distill.training.budget import HIGH_CODEC_MINUTES, REFINEMENT_SHARE, minutes_of_stages
     from distill.training.plan import StageEnd
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
@@ -206,7 +203,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     rows = resumed_settings(first.step, epochs, minutes, device, plan.precision)
     second = StageEnd(epochs, second_minutes)
     if epochs is None and minutes is None:
-        second = first.second_stage or StageEnd(None, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE)
+        second = first.second_stage or StageEnd(None, HIGH_CODEC_MINUTES * REFINEMENT_SHARE)
     config = first.config(VQVAEConfig)
     ensure_writable(first.model_path.parent)
     with (
@@ -238,7 +235,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     from distill.models.model_file import load_model
     from distill.runs.resume import begin_refinement, next_refinement
     from distill.settings import resumed_settings, run_settings
-    from distill.training.budget import REFINEMENT_SHARE
+    from distill.training.budget import HIGH_CODEC_MINUTES, REFINEMENT_SHARE
     from distill.training.prior_data import split_of
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
@@ -246,7 +243,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     ensure_writable(model_path.parent)
     with watched(asked.watching, lambda: refinement_run.run_folder.name) as training, claimed(model_path):
         wanted = pipeline.RefinementPlan(epochs, minutes, device=device, precision="auto")
-        planned = next_refinement(model_path, model, wanted, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
+        planned = next_refinement(model_path, model, wanted, HIGH_CODEC_MINUTES * REFINEMENT_SHARE, first)
         plan = planned.plan
         folder = folder or still_there(planned.recordings(first), "refinement", model_path)
         corpus = training.read(folder, model.codec.channels)

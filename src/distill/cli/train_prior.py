@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from distill.recordings.corpus import Corpus
     from distill.recordings.passages import Split
 
-DEFAULT_MINUTES = 3.0
-
 
 @dataclass(frozen=True)
 class _Start:
@@ -99,14 +97,15 @@ def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: 
     from distill.runs.events import events_file
     from distill.settings import check_learning_rate, prior_settings, run_settings
     from distill.sizes import check_sizes, prior_config
+    from distill.training.budget import PRIOR_MINUTES
     from distill.training.device import minutes_on_processor
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
-    settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES, start.plan["precision"])
+    settings = run_settings(epochs, minutes, device, PRIOR_MINUTES, start.plan["precision"])
     if "learning_rate" in start.plan:
         check_learning_rate(start.plan["learning_rate"])
     check_sizes(PriorConfig, start.sizes)
-    end = (None, DEFAULT_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
+    end = (None, PRIOR_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
     plan = pipeline.PriorPlan(*end, device=device, **start.plan)
     model_path = options.model_file(model_path)
     codec = load_model(model_path)
