@@ -1,6 +1,7 @@
 """Trainings, read from their folders, wherever they were started: follow and stop them."""
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,13 +14,13 @@ from distill.files.process import lives
 from distill.library import RunRecord
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
-from distill.runs.events import STAGES, events_file
+from distill.runs.events import events_file
 from distill.runs.renamed import found_model
-from distill.runs.status import RunStatus, changed, look
+from distill.runs.status import RunStatus, StageStatus, changed, look
 from distill.training.overfitting import memorization_threshold
 from distill.web import jobs, places
 from distill.web.answers import Done
-from distill.web.follow import follow
+from distill.web.follow import Followed, follow
 from distill.web.page_words import event_for_page, for_page
 from distill.web.reports import reports_of
 from distill.web.routes.work import JobView, view
@@ -107,15 +108,6 @@ class RunDetail(RunView):
     """Reports that lie beside the model."""
 
 
-class Events(BaseModel):
-    """What a log says beyond a place in it (``follow.py``)."""
-
-    events: list[dict[str, Any]]
-    after: int
-    check: str
-    is_new: bool
-
-
 class Now(BaseModel):
     """What is at work, for the head of the page."""
 
@@ -177,18 +169,14 @@ def one_run(run: str) -> RunDetail:
     levels = int(records["codec"].settings.get("num_quantizers", 4)) if "codec" in records else 4
     threshold = None
     if model is not None:
-        try:
+        with suppress(ModelFileError):  # being replaced; the next look has it
             threshold = memorization_threshold(read_header(model).corpus.file_count)
-        except ModelFileError:  # being replaced; the next look has it
-            threshold = None
     is_running = status.state == "running"
     return RunDetail(
         **_run_view(status, active).model_dump(exclude={"model"}),
         model="" if record is None else (model or Path(record.model)).stem,
         folder="" if record is None else record.folder,
-        stages=[
-            _stage_view(status, name, records) for name in STAGES if any(name == one.name for one in status.stages)
-        ],
+        stages=[_stage_view(stage, records.get(stage.name)) for stage in status.stages],
         can_stop=is_running and record is not None and bool(lives(record.process)),
         can_go_on=not is_running and status.has_state,
         level_names=list(LEVEL_NAMES.get(levels, ())),
@@ -205,10 +193,10 @@ def events(
     stage: Literal["codec", "refinement", "prior"],
     after: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     check: Annotated[str, Query(max_length=40)] = "",
-) -> Events:
+) -> Followed:
     """What the log of a stage says beyond a place in it."""
-    told = dataclasses.asdict(follow(events_file(places.run_folder(run), stage), after, check))
-    return Events(**{**told, "events": [event_for_page(event) for event in told["events"]]})
+    told = follow(events_file(places.run_folder(run), stage), after, check)
+    return dataclasses.replace(told, events=[event_for_page(event) for event in told.events])
 
 
 @router.delete("/runs/{run}")
@@ -288,8 +276,7 @@ def _runs_it(job: jobs.Job, record: RunRecord) -> bool:
     return is_same or is_later or is_resumed
 
 
-def _stage_view(status: RunStatus, name: str, records: dict[str, RunRecord]) -> StageView:
-    stage, record = next(one for one in status.stages if one.name == name), records.get(name)
+def _stage_view(stage: StageStatus, record: RunRecord | None) -> StageView:
     return StageView(
         **vars(stage),
         settings={} if record is None else record.settings,
