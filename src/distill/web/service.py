@@ -25,6 +25,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import about, duration
@@ -36,7 +37,6 @@ from distill.models.health import LEVEL_NAMES
 from distill.web.answers import Wrong
 from distill.web.app import add_words
 from distill.web.frames import Message
-from distill.web.guard import Receive, Scope, Send
 from distill.web.pool import Pool, TooManyError
 from distill.web.service_words import (
     BODY,

@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from starlette.types import Message, Receive, Scope, Send
 
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import make_folder
@@ -21,7 +22,6 @@ from distill.models.config import BASE_CREDITS
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web import jobs, places
-from distill.web.guard import Message, Receive, Scope, Send
 from distill.web.reports import reports_of
 from distill.web.routes.sounds import take
 from distill.web.routes.work import JobView, view
