@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -37,6 +38,7 @@ from distill.web.learned import gone, sound_of_learned
 _MOST_FOLDERS = 500
 _SOUNDING = AUDIO_SUFFIXES | MORE_SUFFIXES | FILM_SUFFIXES
 _one_at_a_time = threading.Lock()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -342,10 +344,16 @@ def _notes() -> Path:
 
 def _all() -> tuple[list[Collection], list[LibraryError]]:
     """What was noted of folders, and what to say of the notes that cannot be read."""
-    found, wrong = [], []
-    for path in sorted(_notes().glob("*.json")):
+    return readable(_read, sorted(_notes().glob("*.json")))
+
+
+def readable(read: Callable[[Path], T | None], paths: Iterable[Path]) -> tuple[list[T], list[LibraryError]]:
+    """What ``read`` makes of those that are there, and what to say of those that cannot be read."""
+    found: list[T] = []
+    wrong: list[LibraryError] = []
+    for path in paths:
         try:
-            one = _read(path)
+            one = read(path)
         except LibraryError as error:
             wrong.append(error)
         else:

@@ -216,13 +216,5 @@ def _changed(one: Sheet, history: History) -> Sheet:
 
 def _all() -> tuple[list[About], list[LibraryError]]:
     """Open sheets, and what to say of those that cannot be read."""
-    found, wrong = [], []
-    for path in sorted(sheet_files.folder().glob("*/sheet.json")):
-        if sheet_files.is_id(path.parent.name):
-            try:
-                about = sheet_files.about_of(path)
-            except LibraryError as error:
-                wrong.append(error)
-            else:
-                found += [] if about is None else [about]
-    return found, wrong
+    paths = sorted(sheet_files.folder().glob("*/sheet.json"))
+    return places.readable(sheet_files.about_of, [path for path in paths if sheet_files.is_id(path.parent.name)])
