@@ -214,12 +214,22 @@ def model(given: str) -> ModelEntry:
     Raises:
         LibraryError: if there is none, or its file is gone.
     """
+    entry = listed(given)
+    if not entry.is_there:
+        raise LibraryError(
+            f"The file of '{entry.name}' is gone from {entry.path.parent}.", "Move it back, or import it again."
+        )
+    return entry
+
+
+def listed(given: str) -> ModelEntry:
+    """The same, be its file gone.
+
+    Raises:
+        LibraryError: if there is none.
+    """
     for entry in library().models():
         if model_id(entry) == given:
-            if not entry.is_there:
-                raise LibraryError(
-                    f"The file of '{entry.name}' is gone from {entry.path.parent}.", "Move it back, or import it again."
-                )
             return entry
     raise LibraryError(
         "There is no such model in the library.", "Choose another one; it may have been renamed or deleted."
