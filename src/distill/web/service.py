@@ -177,7 +177,7 @@ class _Desk:
         held.callback(_close, parts)
         said, start = dict[str, Any](), b""
         while not start:  # a part without bytes is a sign of life
-            first = await anyio.to_thread.run_sync(_next, parts)
+            first = await anyio.to_thread.run_sync(next, parts, None)
             if first is None:
                 raise DistillError("Nothing came of it.", "This is a fault in Distill.")
             if await request.is_disconnected():
@@ -186,7 +186,7 @@ class _Desk:
 
         async def content() -> AsyncIterator[bytes]:
             yield start
-            while (part := await anyio.to_thread.run_sync(_next, parts)) is not None:
+            while (part := await anyio.to_thread.run_sync(next, parts, None)) is not None:
                 yield part[1]
 
         # With the length told beforehand a client notices when the sound was cut off.
@@ -352,10 +352,6 @@ def _close(parts: Generator[Message, None, None]) -> None:
     """Has no more parts made. Where a thread is still at work on one, as when the server ends, it ends with its worker."""
     if inspect.getgeneratorstate(parts) != inspect.GEN_RUNNING:
         parts.close()
-
-
-def _next(parts: Iterator[Message]) -> Message | None:
-    return next(parts, None)
 
 
 def _served(name: str, path: Path, limits: Limits) -> Served:
