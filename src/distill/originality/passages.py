@@ -195,12 +195,6 @@ class Passages:
             self._search(result, [int(number)], picture, [(0.0, 1.0)], kept[None])
         return result.similarity
 
-    def repeats(self) -> np.ndarray:
-        """How like each second of the recordings they are elsewhere, as :meth:`elsewhere` has it: ``[W]``."""
-        first = self._starts - self._begins[self._source]
-        seconds = torch.nonzero(first % FRAMES == 0)[:, 0]
-        return self.elsewhere(self._source[seconds].numpy(), (first[seconds] * (FRAME / SAMPLE_RATE)).numpy())
-
     def _is_audible(self, power: Tensor) -> bool:
         level = float(power.mean())
         return level >= self._silent**2 and level > 0
