@@ -12,7 +12,7 @@ from distill.web.settings import Settings
 
 NEVER_ON_THE_PAGE = (
     "cli", "client.py", "doctor.py", "report", "evaluation", "export", "api.py", "settings.py",
-    "web/token.py", "web/service.py", "web/wholes.py", "web/guard.py", "web/listen.py", "web/page_words.py",
+    "web/token.py", "web/service.py", "web/wholes.py", "web/guard.py", "web/server.py", "web/page_words.py",
     "models/ranks.py", "training/device.py", "training/launch.py", "runs/watching.py", "making/editing.py",
     "making/operations.py", "making/loops.py", "codes/codes_file.py", "models/header.py",
 )  # fmt: skip

@@ -14,10 +14,10 @@ from typing import BinaryIO
 
 from distill.counted import some_of
 from distill.files.regular import open_regular
-from distill.formats.behind import begin_of, begins_file, unread_behind
 from distill.formats.chunks import aiff, au, caf, w64, wav
 from distill.formats.content import Content, FileContent
 from distill.formats.disguised import archive_suffix
+from distill.formats.ends import begin_of, begins_file, unread_behind
 from distill.formats.flac import flac, is_beheaded_flac
 from distill.formats.id3 import after_id3
 from distill.formats.kinds import HEAD, kind_of_head

@@ -21,9 +21,9 @@ from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.installing import installing_extra
 from distill.files.regular import open_regular
-from distill.formats.behind import adts_end, begins_file, boxes_end, first_in, is_padded, unread_behind, wavpack_end
 from distill.formats.content import FileContent
 from distill.formats.cut_mpeg4 import STRICT, Gap, gap_in
+from distill.formats.ends import adts_end, begins_file, boxes_end, first_in, is_padded, unread_behind, wavpack_end
 from distill.formats.id3 import after_id3
 from distill.formats.joined import Form, common_form, in_form, joined_in_words
 from distill.formats.spliced import Links, Spliced

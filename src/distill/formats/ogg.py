@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distill.files.regular import open_regular
-from distill.formats.behind import begins_file
 from distill.formats.content import Content, FileContent
+from distill.formats.ends import begins_file
 from distill.formats.id3 import after_id3
 from distill.formats.ogg_pages import is_right
 from distill.formats.spliced import Links

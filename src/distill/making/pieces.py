@@ -19,7 +19,7 @@ from distill.making.drawing import Progress
 from distill.making.given import read_prompt, read_recording
 from distill.making.infill import Infill, infill, next_to
 from distill.making.level import gain_to_meet
-from distill.making.recordings import Passage
+from distill.making.recordings import Replaced
 from distill.making.request import Request
 from distill.making.sampling import Generation, Voice, check_count, check_request, generate
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
@@ -171,7 +171,7 @@ def make_again(
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), title=name)
 
 
-def _replaced(request: Request, given_digest: str | None) -> Passage | None:
+def _replaced(request: Request, given_digest: str | None) -> Replaced | None:
     """The passage whose grains are left out.
 
     Args:
@@ -179,7 +179,7 @@ def _replaced(request: Request, given_digest: str | None) -> Passage | None:
     """
     if given_digest is None or request.kind != "infill":
         return None
-    return Passage(given_digest, request.begin, request.end)
+    return Replaced(given_digest, request.begin, request.end)
 
 
 def _drawer(

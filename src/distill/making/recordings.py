@@ -41,7 +41,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Passage:
+class Replaced:
     """A passage of a recording that is replaced, and so is not to be quoted."""
 
     sha256: str
@@ -51,7 +51,7 @@ class Passage:
     end: float
 
 
-def without(stretches: Sequence[Stretch], passage: Passage, rate: int, hop: int) -> tuple[Stretch, ...]:
+def without(stretches: Sequence[Stretch], passage: Replaced, rate: int, hop: int) -> tuple[Stretch, ...]:
     """What is left of stretches without a passage: of the recording itself, all that no grain reaches into the passage from.
 
     Its near-copies are left out, as a take may begin at another moment; where nothing else is left, they are used but for the

@@ -17,7 +17,7 @@ from distill.errors import AudioFileError, SettingError
 from distill.making.choice import Choice
 from distill.making.grains import JOIN_COST, Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, render
-from distill.making.recordings import Passage, find_recordings, without
+from distill.making.recordings import Replaced, find_recordings, without
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback
@@ -135,7 +135,7 @@ def join_cost_of(model: Model) -> float:
 
 
 def voice_of(
-    model: Model, settings: VoiceSettings, callback: MetricsCallback = ignore, replaced: Passage | None = None
+    model: Model, settings: VoiceSettings, callback: MetricsCallback = ignore, replaced: Replaced | None = None
 ) -> RecordingsVoice | None:
     """The voice a person gets; None is the codec's own.
 

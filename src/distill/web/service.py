@@ -45,7 +45,7 @@ from distill.web.service_words import (
     GIVES_SOUND,
     MOST_OTHERS,
     WRONG,
-    Editing,
+    EditRequest,
     GenerateRequest,
     Served,
 )
@@ -289,7 +289,7 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
         return await desk.parts(request, "draw whole", model, {"x-distill-seed": str(seed)}, wanted.format, **words)
 
     @placed.post("/edit", responses=GIVES_CODES, response_class=Response)
-    async def edit(model: Name, asked: Editing, request: Request) -> Response:
+    async def edit(model: Name, asked: EditRequest, request: Request) -> Response:
         """Codes, changed."""
         operations = [vars(one) for one in asked.operations()]
         folder: Path = request.state.folder

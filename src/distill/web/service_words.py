@@ -114,7 +114,7 @@ class Edit(BaseModel):
         return Operation(self.do, value, {name: str(given) for name, given in rest.items()})
 
 
-class Editing(BaseModel):
+class EditRequest(BaseModel):
     """A sound as codes, and what is to be done to it, in this order."""
 
     model_config = ConfigDict(extra="forbid")

@@ -20,7 +20,7 @@ from distill.runs.status import RunStatus, StageStatus, changed, look
 from distill.training.overfitting import memorization_threshold
 from distill.web import jobs, places
 from distill.web.answers import Done
-from distill.web.follow import Followed, follow
+from distill.web.log import Followed, follow
 from distill.web.page_words import event_for_page, for_page
 from distill.web.reports import reports_of
 from distill.web.routes.work import JobView, view
