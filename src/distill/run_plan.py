@@ -58,7 +58,7 @@ class RunPlan:
     @property
     def request(self) -> Request:
         """What is asked of the model, once it is trained."""
-        return Request("audio", Sampling(), seconds=self.seconds).in_voice(self.voice)
+        return Request("audio", Sampling(), seconds=self.seconds, voice=self.voice)
 
     @property
     def of_pieces(self) -> dict[str, Any]:

@@ -23,12 +23,11 @@ from distill.web.settings import as_asked
 def asked(originality: float, bpm: float | None = None) -> dict[str, Any]:
     """What the library notes of a piece that was asked for like this."""
     dial = Dial.at(originality)
-    request = Request(
-        "audio" if bpm is None else "loop", Sampling(top_p=dial.top_p), max_similarity=dial.max_similarity
-    )
+    voice = VoiceSettings(Choice.CODEC, dial.longest_seconds, dial.join_factor)
+    request = Request("audio", Sampling(top_p=dial.top_p), voice=voice, max_similarity=dial.max_similarity)
     if bpm is not None:
-        request = Request("loop", request.sampling, samples=loop_samples(0, 8, bpm, 48_000), beats=8)
-    return request.in_voice(VoiceSettings(Choice.CODEC, dial.longest_seconds, dial.join_factor)).noted(None, 7, 2)
+        request = Request("loop", request.sampling, samples=loop_samples(0, 8, bpm, 48_000), beats=8, voice=voice)
+    return request.noted(None, 7, 2)
 
 
 @pytest.mark.parametrize("originality", [place / 20 for place in range(21)])

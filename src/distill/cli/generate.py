@@ -198,7 +198,7 @@ def generate(
         pieces = make(
             loaded,
             out,
-            request.in_voice(VoiceSettings(voice, dial.longest_seconds, dial.join_factor, recordings, edl)),
+            replace(request, voice=VoiceSettings(voice, dial.longest_seconds, dial.join_factor, recordings, edl)),
             secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
             count,
             max_similarity=dial.max_similarity if max_similarity is None else max_similarity,

@@ -97,7 +97,7 @@ def make(
     given_digest = None if request.given is None else file_digest(request.given)
     request = replace(request, max_similarity=max_similarity)
     tell = callback or ignore
-    voice = voice_of(model, request.voice_settings, tell, _replaced(request, given_digest))
+    voice = voice_of(model, request.voice, tell, _replaced(request, given_digest))
     # What is noted is the voice that renders them, so that it can be made again.
     request = request.rendered_by(Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, tell)
@@ -165,7 +165,7 @@ def make_again(
     check_output_format(request.audio_format, request.bit_depth)
     ensure_writable(out)
     given_digest = None if request.given is None else file_digest(request.given)
-    voice = voice_of(model, request.voice_settings, callback, _replaced(request, given_digest))
+    voice = voice_of(model, request.voice, callback, _replaced(request, given_digest))
     takes = _drawer(model, request, voice or CodecVoice(model), progress, callback)(seeds)
     take = takes[seeds.index(seed)]
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), title=name)
@@ -289,7 +289,7 @@ def _written(
             channels=model.codec.channels,
             tags=tags,
         )
-        if made_of and request.edit_list:
+        if made_of and request.voice.edit_list:
             edit_list = reserved.enter_context(reserving(path.with_suffix(".rpp")))
             write_edit_list(edit_list, path.name, made_of, probe(path).seconds, model.codec.sample_rate)
             piece = replace(piece, edit_list=edit_list)
