@@ -5,6 +5,7 @@ import functools
 import hashlib
 import http.server
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,12 @@ def test_a_model_without_a_prior_gives_its_codec(tmp_path: Path, make_model: Cal
     assert not (outcome.path / "prior.onnx").exists()
     assert outcome.prior_db is None
     assert export_web(make_model(with_prior=False), tmp_path / "page").remarks == (NO_COMPOSING,)
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    """Guards against a TypeError where an old disk, or a locale of before Unicode, has names that are no UTF-8."""
+    folder = tmp_path / os.fsdecode(b"nl\xff") / "new"
+    assert export_onnx(make_model(with_prior=False), folder).null_db < -80
 
 
 def test_onnx_that_is_not_installed(tmp_path: Path, make_model: Callable[..., Model], monkeypatch: Any) -> None:
