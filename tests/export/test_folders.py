@@ -22,8 +22,10 @@ from distill.errors import OutputError, SettingError
 from distill.export import onnx_files, web
 from distill.export.hub import export_hub
 from distill.export.onnx_files import decoded, export_onnx
-from distill.export.outcome import NO_COMPOSING, NO_PRIOR, decibels
+from distill.export.outcome import NO_COMPOSING, NO_PRIOR, Outcome, decibels
 from distill.export.web import VENDORED, export_web
+from distill.files.names import command
+from distill.making.drawing import Sampling
 from distill.models import Model, load_model
 from distill.models.model_file import save_model
 from distill.models.sound import sound_from
@@ -80,6 +82,26 @@ def test_the_page_keeps_the_measured_balance(
     assert table["balance"] == pytest.approx(nats or [0.0] * 32)
     (remark,) = outcome.remarks
     assert "level" in remark
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, make_model: Callable[..., Model]) -> Outcome:
+    """A page."""
+    return export_web(make_model(), tmp_path_factory.mktemp("exported") / "page")
+
+
+def test_the_page_begins_with_how_distill_draws(exported: Outcome) -> None:
+    """Guards against a top-p of the page's own, below which new audio stands still."""
+    usual = Sampling()
+    table = json.loads((exported.path / "distill.json").read_text())
+    assert table["sampling"] == {"temperature": usual.temperature, "top_p": usual.top_p}
+
+
+def test_it_is_said_how_the_page_is_opened(exported: Outcome) -> None:
+    """Guards against "Opening the model …" for ever where the page was opened as a file, as browsers load no modules there."""
+    to_try = command("python", "-m", "http.server", "--directory", exported.path)
+    assert dict(exported.facts)["to try it"] == to_try
+    assert "python -m http.server" in (exported.path / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("export", [export_hub, export_onnx, export_web])
@@ -196,6 +218,9 @@ def test_the_page_composes_decodes_and_sounds(
     page.goto(address)
     page.wait_for_selector("body[data-ready=yes]", state="attached")
     assert page.title() == "tiny"
+    usual = Sampling()
+    assert float(page.input_value("#temperature")) == usual.temperature
+    assert float(page.input_value("#top-p")) == usual.top_p
     page.click("#play")
     page.wait_for_selector("#state[data-sounds=yes]", state="attached")
     page.click("#stop")
@@ -211,14 +236,14 @@ def test_the_page_composes_decodes_and_sounds(
         const sides = model.table.channels, sound = Array.from({ length: sides }, () => []);
         for await (const block of model.spoken(codes, codes.length))
             block.forEach((samples, side) => sound[side].push(...samples));
-        const drawn = [];
-        for await (const code of model.composed(7, () => ({ temperature: 1, topP: 0.975 }))) {
+        const drawn = [], usual = { temperature: model.table.sampling.temperature, topP: model.table.sampling.top_p };
+        for await (const code of model.composed(7, () => usual)) {
             drawn.push(code);
             if (drawn.length === 40) break;
         }
         let tilt = null;
         model.prior = { run: async ({ bias }) => { tilt = Array.from(bias.data); throw new Error("enough"); } };
-        await model.composed(7, () => ({ temperature: 1, topP: 0.975 })).next().catch(() => {});
+        await model.composed(7, () => usual).next().catch(() => {});
         return [sound, drawn, tilt];
     }"""
     sound, drawn, tilt = page.evaluate(script, codes.tolist())
@@ -233,3 +258,32 @@ def test_the_page_composes_decodes_and_sounds(
     assert drawn[0] in table["openings"]
     assert tilt == pytest.approx(BALANCE)
     assert len(np.unique(np.array(drawn)[:, 0])) > 5
+
+
+@pytest.mark.browser
+def test_fields_and_files_that_the_page_cannot_use(
+    browser: Browser, hosted: tuple[Model, Path, str], tmp_path: Path
+) -> None:
+    """Guards against the least likely codes while a field is empty, against "Invalid typed array length" of a file that holds
+    no codes, and against a file that cannot be chosen a second time."""
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(hosted[2])
+    page.wait_for_selector("body[data-ready=yes]", state="attached")
+    page.evaluate("""async () => {
+        const { Model } = await import("./player.js");
+        Model.prototype.composed = (_, settings) => { window.asked = settings; throw new Error("enough"); };
+    }""")
+    page.click("#play")
+    page.get_by_text("enough").wait_for()
+    page.fill("#top-p", "0.9")
+    for text in ("", "0", "1.5"):
+        page.fill("#top-p", text)
+        assert page.evaluate("asked().topP") == 0.9
+    (tmp_path / "take.wav").write_bytes(b"RIFF" + bytes(2000))
+    for _ in range(2):
+        page.evaluate("document.getElementById('state').textContent = ''")
+        page.set_input_files("#codes", str(tmp_path / "take.wav"))
+        page.get_by_text("This is not a .codes file").wait_for()
+        assert page.input_value("#codes") == ""
+    page.close()
