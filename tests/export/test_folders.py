@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,6 +103,41 @@ def test_it_is_said_how_the_page_is_opened(exported: Outcome) -> None:
     to_try = command("python", "-m", "http.server", "--directory", exported.path)
     assert dict(exported.facts)["to try it"] == to_try
     assert "python -m http.server" in (exported.path / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of the page's own files, and a page without graphs."""
+    player = tmp_path / "package" / "player"
+    (player / "ort").mkdir(parents=True)
+    (player / "ort" / "ort.wasm").write_bytes(bytes(5000))
+    monkeypatch.setattr(web, "files", lambda _: player.parent)
+    monkeypatch.setattr(web, "write_graphs", lambda *_, **__: {})
+    monkeypatch.setattr(web, "null_test", lambda _model, _aside, _table, place: Outcome(place, -np.inf))
+    return player
+
+
+def test_a_page_from_an_installation_that_is_only_read(
+    installed: Path, tmp_path: Path, make_model: Callable[..., Model]
+) -> None:
+    """Guards against folders to which nothing can be added, as those of an installation that many share are."""
+    for path in (installed / "ort" / "ort.wasm", installed / "ort", installed):
+        path.chmod(0o555)
+    page = export_web(make_model(with_prior=False), tmp_path / "page").path
+    assert all(path.stat().st_mode & stat.S_IWUSR for path in (page, *page.rglob("*")))
+    assert (page / "ort" / "ort.wasm").read_bytes() == bytes(5000)
+
+
+def test_a_page_on_a_full_disk(
+    installed: Path, tmp_path: Path, make_model: Callable[..., Model], full_disk: Callable[[int | None], None]
+) -> None:
+    """Guards against a list of all files, each with its reason, in the place of one reason."""
+    model = make_model(with_prior=False)
+    full_disk(1000)
+    with pytest.raises(OutputError) as told:
+        export_web(model, tmp_path / "page")
+    assert told.value.what == f"{tmp_path / 'page'} cannot be written: file too large."
+    assert list(tmp_path.iterdir()) == [installed.parent]
 
 
 @pytest.mark.parametrize("export", [export_hub, export_onnx, export_web])

@@ -39,7 +39,7 @@ def export_web(model: Model, folder: Path) -> Outcome:
     """
     require_runtime("web")
     with folder_aside(folder) as aside:
-        shutil.copytree(Path(str(files("distill.export") / "player")), aside, dirs_exist_ok=True)
+        _copy(Path(str(files("distill.export") / "player")), aside)
         table = write_graphs(model, aside, with_encoder=False)
         if model.prior is not None:
             limits, usual = Limits.of(model), Sampling()
@@ -58,3 +58,13 @@ def export_web(model: Model, folder: Path) -> Outcome:
         facts=(*outcome.facts, ("to try it", to_try)),
         remarks=(LEFT_OUT if model.prior is not None else NO_COMPOSING,),
     )
+
+
+def _copy(source: Path, folder: Path) -> None:
+    """Copies what is in a folder, but not its modes: of an installation that is only read, nothing could be added to them."""
+    for path in source.rglob("*"):
+        target = folder / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir()
+        else:
+            shutil.copyfile(path, target)
