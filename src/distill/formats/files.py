@@ -72,21 +72,26 @@ class AudioInfo:
         return self.frames / self.sample_rate
 
 
-def probe(path: Path) -> AudioInfo:
-    """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable audio."""
+def probe(path: Path, check: Callable[[float], None] = more_formats.any_length) -> AudioInfo:
+    """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable audio.
+
+    Args:
+        check: is given its seconds, and refuses them by raising: before the file is gone through, as it is to mix more
+            channels than two, or as soon as so many are counted where no header says how many there are.
+    """
     try:
-        return _looked_at(Path(path))
+        return _looked_at(Path(path), check)
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def _looked_at(path: Path) -> AudioInfo:
+def _looked_at(path: Path, check: Callable[[float], None]) -> AudioInfo:
     check_regular(path)
     kind = kind_at(path)
     if kind in more_formats.FORMATS:
-        shape = more_formats.shape_of(path, kind)
+        shape = more_formats.shape_of(path, kind, check)
         told = AudioInfo(path, *shape.form, shape.frames, kind, kind, shape.remark, is_converted=bool(shape.remark))
-        info = _checked(told, shape.downmix)
+        info = _checked(told, shape.downmix, check)
         lost = _lost(shape.lost, shape.lost_seconds, info.seconds)
         remark = _joined(_claimed(shape.claim, info.seconds), lost, info.remark, shape.unread)
         return replace(info, remark=remark, unread=shape.unread)
@@ -101,11 +106,11 @@ def _looked_at(path: Path) -> AudioInfo:
                     "Export it again, or leave it out.",
                 )
             family = opus_family(path) if kind == "Ogg" else 0
-            parts = [_Part.of(file, path, family) for file in files]
+            parts = [_Part.of(file, path, family, check) for file in files]
     except soundfile.LibsndfileError as error:
         raise no_audio(path, kind in ("AIFF", "CAF") and error.code in _UNSUPPORTED) from error
     info, mixed = _whole(path, parts)
-    info = _checked(info, mixed)
+    info = _checked(info, mixed, check)
     lost = _lost(links.lost, links.lost_seconds, info.seconds)
     remark = _joined(_claimed(links.claim, info.seconds), lost, links.remark, info.remark, links.unread)
     return replace(info, remark=remark, unread=links.unread)
@@ -121,10 +126,13 @@ class _Part(NamedTuple):
     downmix: Downmix | None
 
     @classmethod
-    def of(cls, file: soundfile.SoundFile, path: Path, family: int) -> "_Part":
+    def of(cls, file: soundfile.SoundFile, path: Path, family: int, check: Callable[[float], None]) -> "_Part":
         frames = file.frames
         if frames >= _UNKNOWN_FRAMES:
-            frames = sum(len(block) for block in _native_blocks(path, file, 65_536))
+            frames = 0
+            for block in _native_blocks(path, file, 65_536):
+                frames += len(block)
+                check(frames / max(1, file.samplerate))
         form = Form(file.samplerate, file.channels)
         return cls(form, frames, file.format, file.subtype, downmix_of(file, family))
 
@@ -184,13 +192,10 @@ def _unreadable(path: Path, error: OSError) -> AudioFileError:
     return AudioFileError(f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source.")
 
 
-def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
+def _checked(info: AudioInfo, mixed: Downmix | None, check: Callable[[float], None]) -> AudioInfo:
     """The same with its channels mixed to two, where they are more."""
     if mixed is not None:
         info = replace(info, channels=2, downmix=mixed.matrix, remark=mixed.remark)
-        if info.frames > 0 and not mixed.is_of_polarity:
-            mixed = kept_sound(mixed, _balance(info).covariance)
-            info = replace(info, downmix=mixed.matrix, remark=mixed.remark)
     if info.channels not in (1, 2) and info.frames:
         raise AudioFileError(
             f"{info.path.name} has {info.channels} channels; up to {MOST_CHANNELS} can be mixed to stereo.",
@@ -203,6 +208,10 @@ def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
             f"{info.path.name} says that its sample rate is {info.sample_rate} Hz; 1000 to 768000 Hz can be read.",
             "Export it again at 44100 or 48000 Hz.",
         )
+    check(info.seconds)
+    if mixed is not None and not mixed.is_of_polarity:
+        mixed = kept_sound(mixed, _balance(info).covariance)
+        info = replace(info, downmix=mixed.matrix, remark=mixed.remark)
     return info
 
 

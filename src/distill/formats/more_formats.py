@@ -7,7 +7,7 @@ that its content shows: FFmpeg would follow playlists otherwise, to other files 
 import errno
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby
@@ -83,13 +83,20 @@ def film(path: Path) -> AudioFileError:
     )
 
 
-def shape_of(path: Path, kind: str) -> Shape:
+def any_length(seconds: float) -> None:
+    """Refuses none."""
+
+
+def shape_of(path: Path, kind: str, check: Callable[[float], None] = any_length) -> Shape:
     """Goes through a file once.
+
+    Args:
+        check: is given the seconds so far, and refuses them by raising.
 
     Raises:
         AudioFileError: if the extra is not installed, or the file cannot be read.
     """
-    reading = _Reading(path, kind)
+    reading = _Reading(path, kind, check=check)
     frames = sum(len(block) for block in reading.blocks())
     forms = list(reading.forms)
     form, remark = (forms or [Form(0, 0)])[0], ""
@@ -123,8 +130,10 @@ def blocks_of(path: Path, kind: str, form: Form | None = None) -> Iterator[np.nd
 class _Reading:
     """One pass over a file; what is found out on the way is known at its end."""
 
-    def __init__(self, path: Path, kind: str, form: Form | None = None) -> None:
-        self._path, self._kind, self._form = path, kind, form
+    def __init__(
+        self, path: Path, kind: str, form: Form | None = None, check: Callable[[float], None] = any_length
+    ) -> None:
+        self._path, self._kind, self._form, self._check = path, kind, form, check
         self.forms: dict[Form, None] = {}
         """Those it has, in their order."""
         self.claim: float | None = None
@@ -233,6 +242,7 @@ class _Reading:
             for piece in resampler.resample(frame):
                 block = piece.to_ndarray().reshape(-1, piece.layout.nb_channels).astype(np.float32)
                 self._seconds += len(block) / piece.sample_rate
+                self._check(self._seconds)
                 yield block
             if self._seconds > _LONGEST_SECONDS:
                 return

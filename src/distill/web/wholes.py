@@ -6,6 +6,7 @@ Every question begins with the most seconds that are taken, so that what a heade
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ _ALIVE: Message = ({}, b"")
 
 def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -> Message:
     """An audio file as a ``.codes`` file."""
-    codec, path = model.codec, Path(audio)
-    probe(path)
+    codec = model.codec
+    info = probe(Path(audio), partial(_check, longest=longest))
     taken = 0
 
     def counted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -51,15 +52,14 @@ def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -
             _check(taken / codec.sample_rate, longest)
             yield block
 
-    codes = encode_blocks(codec, counted(read_blocks(path, codec.channels)), model.device)
+    codes = encode_blocks(codec, counted(read_blocks(info, codec.channels)), model.device)
     save_codes(Path(out), Codes(codes, model.codes_fingerprint, taken, codec.sample_rate))
     return {"samples": taken}, b""
 
 
 def decode_whole(model: Model, _: bytes, longest: float, codes: str, audio_format: str) -> Iterator[Message]:
     """A ``.codes`` file as an audio file, in parts; the first that is not empty says how many bytes there are in all."""
-    given = load_codes(Path(codes), model.codes_fingerprint, model.codec)
-    _check(given.samples / given.sample_rate, longest)
+    given = _codes(model, codes, longest)
     return _file(decode_chunks(model.codec, given.codes, model.device), given.samples, model, audio_format)
 
 
@@ -100,18 +100,20 @@ def edit_whole(
     model: Model, _: bytes, longest: float, codes: str, others: dict[str, str], edits: list[dict[str, Any]], out: str
 ) -> Message:
     """A ``.codes`` file, changed, as another one."""
-
-    def read(path: str) -> Codes:
-        return load_codes(Path(path), model.codes_fingerprint, model.codec)
-
-    given = read(codes)
-    sounds = {name: read(path) for name, path in others.items()}
+    given = _codes(model, codes, longest)
+    sounds = {name: _codes(model, path, longest) for name, path in others.items()}
     most = int(longest * model.codec.frame_rate)
     editing = Editing(model, given, sounds.__getitem__, most)
     did = [editing.apply(Operation(one["name"], one["value"], one["details"])) for one in edits]
     edited = editing.as_codes()
     save_codes(Path(out), replace(edited, codes=edited.codes.contiguous()))
     return {"did": did}, b""
+
+
+def _codes(model: Model, path: str, longest: float) -> Codes:
+    found = load_codes(Path(path), model.codes_fingerprint, model.codec)
+    _check(found.samples / found.sample_rate, longest)
+    return found
 
 
 def _check(seconds: float, longest: float) -> None:
