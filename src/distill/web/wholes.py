@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
 from distill.errors import AudioFileError, DistillError, SettingError
+from distill.files.atomic import output_error
 from distill.formats.files import probe, read_blocks
 from distill.formats.wav_header import form_of, wav_header
 from distill.formats.writing import write_audio
@@ -141,24 +142,36 @@ def _file(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iter
 
 
 def _coded(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iterator[Message]:
-    """The parts of a file whose length is known only when all of it is written."""
+    """The parts of a file whose length is known only when all of it is written.
+
+    Raises:
+        OutputError: if there is no room for it.
+    """
     channels = model.codec.channels
-    with tempfile.TemporaryDirectory(prefix="distill-") as place:
-        sound = Path(place, "sound")
-        with sound.open("wb") as raw:
-            left = samples
-            for block in blocks:
-                if block is not None:
-                    np.ascontiguousarray(block[:, :left].T).tofile(raw)
-                    left -= min(left, block.shape[1])
-                yield _ALIVE
-        whole = np.memmap(sound, np.float32, "r", shape=(samples, channels))
-        path = write_audio(Path(place, f"sound.{audio_format}"), whole.T, format=audio_format, channels=channels)
-        said: dict[str, Any] = {"bytes": path.stat().st_size}
-        with path.open("rb") as file:
-            while part := file.read(_PART_BYTES):
-                yield said, part
-                said = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix="distill-") as place:
+            sound = Path(place, "sound")
+            with sound.open("wb") as raw:
+                left = samples
+                for block in blocks:
+                    if block is not None:
+                        raw.write(block[:, :left].T.astype(np.float32).tobytes())
+                        left -= min(left, block.shape[1])
+                    yield _ALIVE
+            with sound.open("rb") as raw:
+                again = (np.frombuffer(part, np.float32).reshape(-1, channels).T for part in _parts(raw))
+                path = write_audio(Path(place, f"sound.{audio_format}"), again, format=audio_format, channels=channels)
+            said: dict[str, Any] = {"bytes": path.stat().st_size}
+            with path.open("rb") as file:
+                for part in _parts(file):
+                    yield said, part
+                    said = {}
+    except OSError as error:
+        raise output_error(Path(error.filename or "the folder for temporary files"), error) from error
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(_PART_BYTES), b"")
 
 
 def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Message]:

@@ -1,4 +1,4 @@
-"""The jobs behind ``distill serve``, without a server: what is too long for them."""
+"""The jobs behind ``distill serve``, without a server: what is refused, and what is said where the disk is full."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +11,9 @@ import torch
 
 import small_distill
 from distill.codes.codes_file import Codes, save_codes
-from distill.errors import SettingError
+from distill.errors import OutputError, SettingError
 from distill.models import Model
-from distill.web.wholes import edit_whole, encode_whole
+from distill.web.wholes import decode_whole, edit_whole, encode_whole
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +65,22 @@ def test_codes_that_are_too_long_are_not_edited(model: Model, codes_of: Callable
     for codes, other in ((60, 30), (40, 60)):
         with pytest.raises(SettingError, match="At most 1 s"):
             edit_whole(model, b"", 1.0, codes_of(codes), {"other": codes_of(other)}, mirror, out)
+
+
+@pytest.mark.parametrize("audio_format", ["flac", "ogg", "mp3"])
+def test_a_full_disk_is_the_server_s_and_no_fault(
+    audio_format: str,
+    model: Model,
+    codes_of: Callable[[int], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_disk: Callable[[int | None], None],
+) -> None:
+    """Guards against "this is a fault in Distill" with status 500, where a server's disk has no room for the sound."""
+    codes = codes_of(40)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    full_disk(1000)
+    with pytest.raises(OutputError, match="the folder for temporary files cannot be written: file too large"):
+        list(decode_whole(model, b"", 8.0, codes, audio_format))
+    assert not list((tmp_path / "temporary").iterdir())
