@@ -9,6 +9,7 @@ Like the dashboard's server it never loads PyTorch; the workers do (``worker.py`
 import base64
 import inspect
 import logging
+import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
@@ -26,7 +27,6 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from distill.audio.rate import SAMPLE_RATE
 from distill.durations import about, duration
 from distill.errors import DistillError, LibraryError, ModelFileError, OutputError, SettingError
 from distill.files.atomic import output_error
@@ -53,8 +53,8 @@ from distill.web.token import Gate
 from distill.web.worker import Worker
 
 _JSON_BYTES = (MOST_OTHERS + 1) * 2_000_000
-_SECOND_BYTES = SAMPLE_RATE * 2 * 4
-"""A second of stereo in 32 bits."""
+_SECOND_BYTES = 192_000 * 2 * 4
+"""A second of stereo at the highest usual rate, in 32 bits."""
 Name = Annotated[str, PathParameter(max_length=255)]
 
 
@@ -63,7 +63,7 @@ class Limits:
     """What one server does for its clients."""
 
     longest_seconds: float = 600.0
-    """Of sound, taken or made at once."""
+    """Of sound, taken or made at once; new audio has a limit of its own beside it."""
     workers: int = 1
     waiting: int = 16
 
@@ -142,7 +142,7 @@ class _Desk:
                 async for _ in request.stream():
                     pass
                 raise
-            with _named({f"{folder}/": "", str(self.models[model]): model}):
+            with _named({f"{folder}{os.sep}": "", str(self.models[model]): model}):
                 yield Path(folder)
 
     @asynccontextmanager

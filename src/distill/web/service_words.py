@@ -53,7 +53,7 @@ class Served(BaseModel):
     has_prior: bool
     """Whether it can make new audio."""
     longest_seconds: float
-    """The most that is taken or made at once."""
+    """The most that is taken at once. New audio is no longer either, nor longer than ``distill generate`` makes it."""
 
 
 class GenerateRequest(BaseModel):
