@@ -247,7 +247,7 @@ def checked_header(path: Path, table: Table) -> Header:
         UnusableError: if it holds values that are not possible.
     """
     major, minor = table.fields.get("major"), table.fields.get("minor")
-    if _is_version(major) and _is_version(minor) and major > FORMAT_VERSION[0]:
+    if is_version(major) and is_version(minor) and major > FORMAT_VERSION[0]:
         raise ModelFileError(
             f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
             f"{FORMAT_VERSION[0]}.x).",
@@ -318,6 +318,6 @@ def _is_map(rows: list[list[float]], count: int) -> bool:
     )
 
 
-def _is_version(number: Any) -> TypeGuard[int]:
-    # Anything else would stand in the message as a stranger wrote it.
+def is_version(number: Any) -> TypeGuard[int]:
+    """Whether it can be the number of a format; anything else would stand in a message as a stranger wrote it."""
     return type(number) is int and 0 <= number < 10_000
