@@ -1,5 +1,6 @@
 """Two voices: which one a person gets, what is told of it, and what each remembers."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -109,6 +110,19 @@ def test_those_that_are_missing_are_told_and_the_others_are_used(monkeypatch: py
     assert voice is not None
     assert [one.name for one in voice.bank.stretches] == ["0.wav"]
     assert told.startswith("1.wav is gone or changed")
+
+
+def test_an_edit_list_of_recordings_that_were_not_found_as_files_is_told(
+    monkeypatch: pytest.MonkeyPatch, bank: Bank
+) -> None:
+    """Guards against a Reaper project of empty items, without a word, where the sound is in the cache or in the model."""
+    asked = VoiceSettings(Choice.RECORDINGS, edit_list=True)
+    _, told = given(monkeypatch, Found(bank.stretches, ()), learned(bank), asked)
+    assert told.startswith(
+        "No file of 0.wav and 1.wav was found, so the grains from there are silent in the Reaper project"
+    )
+    there = tuple(replace(one, path=Path(one.name)) for one in bank.stretches)
+    assert given(monkeypatch, Found(there, ()), learned(bank), asked)[1] == ""
 
 
 def test_joins_cost_what_was_measured_for_the_model(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:

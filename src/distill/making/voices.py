@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from distill.codes.extract import decode_chunks
+from distill.counted import some_of
 from distill.errors import AudioFileError, SettingError
 from distill.making.choice import Choice
 from distill.making.grains import JOIN_COST, Bank, Grain, choose
@@ -177,6 +178,11 @@ def voice_of(
         if not stretches:
             tell("Nothing of the recordings is left beside the passage, so the codec's voice is used for it.")
             return None
+    if settings.edit_list and (silent := dict.fromkeys(one.name for one in stretches if one.path is None)):
+        tell(
+            f"No file of {some_of(tuple(silent))} was found, so the grains from there are silent in the Reaper project; "
+            "--recordings FOLDER says where they are."
+        )
     bank = Bank.of(model, stretches)
     join_cost = settings.join_factor * join_cost_of(model)
     return RecordingsVoice(bank, codec.channels, codec.sample_rate, settings.longest_seconds, join_cost)
