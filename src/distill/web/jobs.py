@@ -274,7 +274,7 @@ def first_of_its_lane(folder: Path) -> bool:
     own = _read(folder)
     earlier = [path for path in sorted(_folder().glob("*/")) if path.name < folder.name]
     return own is None or not any(
-        before.lane == own.lane and before.is_alive and not _told(before.folder / "ended.json")
+        before.lane == own.lane and not _told(before.folder / "ended.json") and before.is_alive
         for path in earlier
         if (before := _read(path)) is not None
     )
