@@ -137,6 +137,22 @@ def test_resumed_equals_uninterrupted(refine: Any, tmp_path: Path) -> None:
     assert measured[0] == measured[1]
 
 
+def test_with_a_larger_batch_the_epochs_are_as_many(refine: Any, tmp_path: Path) -> None:
+    """Guards against a stage that is over at once, or an epoch that never ends, as it is resumed behind the last step that it
+    has now: one of several ranks or of a larger batch has fewer."""
+    plan, cancel = dataclasses.replace(PLAN, least_steps=1), threading.Event()
+
+    def stop(event: TrainingEvent) -> None:
+        if isinstance(event, RefinementStepMetrics) and event.step == 2:
+            cancel.set()
+
+    refine(make_codec(), plan, callback=stop, cancel_event=cancel)
+    state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
+    assert (state.values["epoch"], state.values["sums"]["step"]) == (0, 2), "an epoch was to have more steps"
+    rest = refine(make_codec(), dataclasses.replace(plan, batch_size=8), resumed=state)
+    assert (rest.epochs_trained, len(rest.curves["val_mel"])) == (2, 2)
+
+
 def test_what_goes_on_is_compared_with_the_first_stage(refine: Any, tmp_path: Path) -> None:
     """Guards against a page whose figures of "before" are those of the decoder that was refined already."""
     whole = refine(make_codec())

@@ -284,12 +284,14 @@ class State(Generic[W_co]):
             self.schedule.resume(**values["schedule"])
             self.epoch = int(values["epoch"])
             self.sums = EpochSums(**values["sums"], tensors=dict(parts.get("sums", {})))
+            self.sums.step = self.schedule.own_steps(self.sums.step, values["schedule"].get("steps_per_epoch"))
             self.curves = {name: list(curve) for name, curve in values["curves"].items()}
             self.figures |= {name: float(figure) for name, figure in values["figures"].items()}
             self.best_score, self.best_loss = float(values["best_score"]), float(values["best_loss"])
             self.mark_good()
             self._good |= {name.removeprefix("good-"): part for name, part in parts.items() if name.startswith("good-")}
-            self._good_step, self._rollbacks = int(values["good_step"]), int(values["rollbacks"])
+            since_good = int(values["schedule"]["step"]) - int(values["good_step"])
+            self._good_step, self._rollbacks = self.schedule.step - since_good, int(values["rollbacks"])
             self.watch.restore(values["watch"])
             restore_random_state(parts["random"], self.devices)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
