@@ -142,6 +142,15 @@ def test_ranks_that_end_by_the_clock_end_together(run: Run, tmp_path: Path) -> N
     assert steps[0] == steps[1] > 1
 
 
+def test_codebooks_that_have_become_others_are_the_first_ranks_again(run: Run, tmp_path: Path) -> None:
+    """Guards against machines whose processors round differently, and codebooks that are further apart with every step."""
+    ended, _ = run("drifted")
+    assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    first, second = (json.loads((tmp_path / "out" / f"rank-{number}.json").read_text()) for number in (0, 1))
+    assert first["codebooks"], "there was no second epoch"
+    assert second["codebooks"] == first["codebooks"]
+
+
 def test_a_rank_that_is_killed_is_named_and_another_number_goes_on(run: Run, tmp_path: Path) -> None:
     ended, result = run("killed")
     assert (ended[0].returncode, ended[1].returncode, result) == (1, 9, {})

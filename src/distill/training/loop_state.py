@@ -355,14 +355,15 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
 
 
 def random_state(devices: Iterable[torch.device]) -> dict[str, Tensor]:
-    """The state of PyTorch's random generators on the CPU and on each of ``devices``.
+    """The state of PyTorch's random generators on the CPU and on each of ``devices``, by its type: each rank has a GPU of its
+    own, and all go on from the first one's state, so that they replace dead codes by the same vectors.
 
     Other devices are not touched: a run on the CPU never opens a GPU that another program may be using.
     """
     states = {"cpu": torch.get_rng_state()}
     for device in devices:
         if device.type == "cuda":
-            states[str(device)] = torch.cuda.get_rng_state(device)
+            states["cuda"] = torch.cuda.get_rng_state(device)
         elif device.type == "mps":
             states["mps"] = torch.mps.get_rng_state()
     return states
@@ -372,7 +373,7 @@ def restore_random_state(tensors: Part, devices: Iterable[torch.device]) -> None
     """Restores what :func:`random_state` gave on the CPU and on each of ``devices``; other devices are not touched."""
     torch.set_rng_state(tensors["cpu"])
     for device in devices:
-        kept = tensors.get(str(device))
+        kept = tensors.get(device.type)
         if kept is not None and device.type == "cuda":
             torch.cuda.set_rng_state(kept, device)
         elif kept is not None and device.type == "mps":

@@ -207,6 +207,8 @@ def train_vqvae_epoch(begun: Begun, callback: MetricsCallback) -> VQEpochResult:
         "code_counts", torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
     )
     model.train()
+    # By the same sums on all ranks they stay equal, unless their machines' processors round differently.
+    ranks.broadcast_tensors(quantizer.buffers())
     while sums.step < begun.data.steps_per_epoch:
         started = time.monotonic()
         batch = windows.batch(state.epoch, sums.step, plan.batch_size, ranks.rank())
