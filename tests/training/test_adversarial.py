@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from distill.codes.extract import encode_blocks
-from distill.errors import StateFileError, TrainingError
+from distill.errors import RankError, StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import codec_fingerprint, codes_fingerprint
 from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import whole_recordings
-from distill.training import adversarial_start
+from distill.training import adversarial, adversarial_start
 from distill.training.adversarial import RefinementResult, refine_decoder, train_step
 from distill.training.adversarial_networks import Networks
 from distill.training.checkpoint import StateFile
@@ -173,6 +173,24 @@ def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
 
     refine(make_codec(), dataclasses.replace(PLAN, save_every_s=0.0), callback=look)
     assert steps_saved == [1, 2, 3, 4, 5]
+
+
+def test_a_rank_that_is_lost_while_an_epoch_is_measured_costs_none_of_it(
+    refine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a state that is saved only if the rank is lost in the middle of a step, and against an epoch that has no
+    end where it goes on behind its last step."""
+
+    def lost(*_: Any) -> None:
+        raise RankError("The training lost rank 1 of 2.", "See what happened there.")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(adversarial, "figures_by_first", lost)
+        with pytest.raises(RankError):
+            refine(make_codec())
+    state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
+    assert state.values["sums"]["step"] == PLAN.least_steps
+    assert refine(make_codec(), resumed=state).epochs_trained == 2
 
 
 def test_a_state_of_another_model_or_folder_is_refused(
