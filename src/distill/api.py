@@ -8,7 +8,7 @@ from threading import Event
 import numpy as np
 import torch
 
-from distill import given, pipeline
+from distill import awake, given, pipeline
 from distill.audio.mixing import in_channels, mix_of
 from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
@@ -29,7 +29,7 @@ from distill.run_plan import DEFAULT_MINUTES
 from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.sizes import check_sizes
-from distill.training import awake, budget
+from distill.training import budget
 from distill.training.device import choose_device, precision_on
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore, noticing

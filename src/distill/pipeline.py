@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from distill import awake
 from distill.evaluation.remeasured import remeasured_and_saved
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
@@ -35,7 +36,7 @@ from distill.runs.saved import RefinementRun, Stopped
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import check_sizes, codec_config, prior_config, too_short_for_larger
-from distill.training import awake, budget
+from distill.training import budget
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.device import choose_device, minutes_on_processor
 from distill.training.headers import bundled_header, codec_header, reason_to_keep_prior, refined_header

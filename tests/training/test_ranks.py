@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import one_of_several
@@ -20,6 +21,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from distill import awake
 from distill.errors import CorpusError, DeviceError, RankError, SettingError
 from distill.models import ranks
 from distill.training import launch
@@ -366,6 +368,26 @@ def test_a_rank_at_work_is_waited_for_however_long_it_takes(store: Any) -> None:
     ranks.barrier()
     assert time.monotonic() - started > 2 * ranks.LIFE_S
     other.join()
+
+
+def test_a_wait_for_a_rank_at_work_is_no_sleep(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against minutes that are overrun by as long as the first rank waits for another: a wait computes nothing, and was
+    taken for a machine that stood still."""
+    now = [0.0]
+
+    def look(seconds: float) -> None:
+        now[0] += seconds
+        store.add("life/1", 1)
+        if now[0] > 100.0:
+            store.set("met/1/1", "1")
+
+    machine = SimpleNamespace(monotonic=lambda: now[0], process_time=lambda: 0.0, sleep=look)
+    monkeypatch.setattr(awake, "time", machine)
+    monkeypatch.setattr(ranks, "time", machine)
+    monkeypatch.setattr(ranks, "_LOOK_S", 5.0)
+    monkeypatch.setattr(awake, "seconds", awake.Awake())
+    ranks.barrier()
+    assert awake.seconds() == pytest.approx(now[0])
 
 
 def test_a_rank_without_a_sign_of_life_is_named(store: Any) -> None:

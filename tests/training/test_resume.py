@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import small_distill
+from distill import awake
 from distill.errors import SettingError, StateFileError
 from distill.files.atomic import written_aside
 from distill.files.leftovers import part_beside
@@ -29,7 +30,6 @@ from distill.training import (
     PriorStepMetrics,
     TrainingEvent,
     VQStepMetrics,
-    awake,
     extraction,
     prior_data,
     prior_loop,

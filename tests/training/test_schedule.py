@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from distill.training import awake
+from distill import awake
 from distill.training.budget import charged_seconds
 from distill.training.plan import PriorPlan
 from distill.training.schedule import FINAL_SHARE, WARMUP_STEPS, Schedule

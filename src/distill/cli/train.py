@@ -121,13 +121,12 @@ def train(
 
 
 def _begin(folder: Path, asked: _Training, start: _Start) -> None:
-    from distill import pipeline
+    from distill import awake, pipeline
     from distill.files.names import claimed, new_model_path, new_run_folder
     from distill.models.config import VQVAEConfig
     from distill.recordings.split import split_corpus
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import check_sizes, codec_config
-    from distill.training import awake
     from distill.training.budget import minutes_of_stages
     from distill.training.plan import StageEnd
 

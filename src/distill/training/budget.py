@@ -10,9 +10,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from distill import awake
 from distill.durations import about, duration
 from distill.models.config import ENCODED_A_SECOND
-from distill.training import awake
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.plan import PriorPlan
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill import awake
 from distill.errors import CorpusError, RankError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig
@@ -18,7 +19,6 @@ from distill.models.prior import CodePrior
 from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Split
 from distill.sizes import possible_sizes
-from distill.training import awake
 from distill.training.agreement import Stop
 from distill.training.candidates import worth_hearing
 from distill.training.checkpoint import Checkpoint, StateFile
