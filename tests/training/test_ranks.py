@@ -304,6 +304,20 @@ def test_ranks_that_torchrun_starts_anew_find_nothing_of_the_attempt_before(monk
         store.set("order/0", "end")
 
 
+def test_ranks_meet_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against ``--devices 2`` that cannot work there: PyTorch asks for a library that it is built without."""
+
+    def built_without(*_: Any, use_libuv: bool = True, **__: Any) -> Any:
+        if use_libuv:
+            raise RuntimeError("use_libuv was requested but PyTorch was built without libuv support")
+        return torch.distributed.HashStore()
+
+    monkeypatch.setattr(launch, "TCPStore", built_without)
+    monkeypatch.setattr(launch, "sys", SimpleNamespace(platform="win32"))
+    _, addresses = launch._met(launch.Place(0, 1, 0, f"127.0.0.1:{free_port()}", True))
+    assert addresses == [ranks.own_address()]
+
+
 def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against machines that train one model on different sound."""
     order = {"do": "codec", "folder": str(small_corpus), "channels": 1, "fingerprint": "0" * 64}

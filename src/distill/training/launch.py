@@ -229,7 +229,9 @@ def _met(place: Place) -> tuple[Store, list[str]]:
         patience = timedelta(seconds=JOIN_S)
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun keeps one store for all of them
         store: Store = PrefixStore(
-            f"distill/{attempt}", TCPStore(host, port, None, is_host, patience, wait_for_workers=False)
+            f"distill/{attempt}",
+            # PyTorch for Windows is built without libuv, and asks for it all the same.
+            TCPStore(host, port, None, is_host, patience, wait_for_workers=False, use_libuv=sys.platform != "win32"),
         )
         store.set(f"here/{place.rank}", ranks.own_address())
         names = [f"here/{rank}" for rank in range(place.size)]
