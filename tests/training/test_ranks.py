@@ -343,6 +343,23 @@ def test_ddp_makes_a_group_even_of_one() -> None:
     )
 
 
+def test_ranks_of_another_machine_may_end_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against ranks of all machines but the first, which are killed by who started them while they say goodbye."""
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    children = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.3)"])]
+    monkeypatch.setattr(launch, "_start_others", lambda *_: children)
+    monkeypatch.setattr(launch, "_met", lambda place: (torch.distributed.HashStore(), ["somewhere"] * place.size))
+    monkeypatch.setattr(launch, "_follow", lambda place: None)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    with launch.together("cpu", devices=2, nodes=2) as leads:
+        assert not leads
+    assert children[0].returncode == 0
+
+
 def test_a_rank_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Guards against a wait that ends in silence, and against one without an end."""
     monkeypatch.setattr(ranks._Group, "store", torch.distributed.HashStore())

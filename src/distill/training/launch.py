@@ -94,6 +94,7 @@ def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: s
                     _wait_for(children)
                 else:
                     _follow(place)
+                    _wait_for(children)
                     yield False
         finally:
             with _said_if_not("The group of ranks was not closed"):
