@@ -222,14 +222,20 @@ def test_two_first_ranks_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "most"),
-    [("NODE_RANK", "first", 1), ("NODE_RANK", "2", 1), ("NODE_RANK", "-1", 1), ("LOCAL_RANK", "3", 1)]
+    [("NODE_RANK", "first", 1), ("NODE_RANK", "2", 1), ("NODE_RANK", "-1", 1), ("DISTILL_LOCAL_RANK", "3", 1)]
     + [("MASTER_PORT", port, 65535) for port in ("", "port", "0", "99999")],
 )
 def test_an_environment_that_cannot_be_is_named(
     name: str, value: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "JOIN_S", 0.5)
-    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": "0", "LOCAL_RANK": "0", name: value}
+    told = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": free_port(),
+        "NODE_RANK": "0",
+        "DISTILL_LOCAL_RANK": "0",
+        name: value,
+    }
     for one, word in told.items():
         monkeypatch.setenv(one, word)
     wanted = f"{name} in the environment is {value!r}, and must be a whole number from . to {most}"
@@ -238,10 +244,30 @@ def test_an_environment_that_cannot_be_is_named(
 
 
 def test_what_other_programs_left_in_the_environment_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NODE_RANK", "1")
-    assert launch.find_place(2, 1).rank == 0
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert launch.find_place(1, 1).rank == 0
+    """Guards against ``--devices 2`` that starts no other process and waits for one, on a machine that is not even its own."""
+    left = {"MASTER_ADDR": "10.0.0.9", "MASTER_PORT": "29500", "NODE_RANK": "1", "LOCAL_RANK": "1", "RANK": "1"}
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    for devices in (1, 2):
+        place = launch.find_place(devices, 1)
+        assert (place.rank, place.size, place.local_rank, place.is_started) == (0, devices, 0, False)
+        assert place.address.startswith("127.0.0.1:")
+        assert not place.address.endswith(":29500")
+    place = launch.find_place(2, 2)
+    assert (place.rank, place.address, place.is_started) == (2, "10.0.0.9:29500", False)
+
+
+def test_who_is_started_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against the same with a process that Distill itself has started: it is to come to where the first one is."""
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr("subprocess.Popen", lambda *_, env, **__: started.append(env))
+    with launch._environment_kept():
+        launch._start_others(launch.Place(0, 2, 0, "127.0.0.1:4321", False), 2)
+    (told,) = started
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    place = launch.find_place(2, 1)
+    assert (place.rank, place.local_rank, place.address, place.is_started) == (1, 1, "127.0.0.1:4321", True)
 
 
 def test_more_devices_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

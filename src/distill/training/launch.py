@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +35,9 @@ STEP_S = 600.0
 """Seconds a rank may take for what all do together. A step takes seconds at most, and so does a validation."""
 _BYE_S = 60.0
 _LOOK_S = 0.1
+_STARTED_AS = "DISTILL_LOCAL_RANK"
+"""In the environment of a process that the first one of its machine has started: which of them it is. It is known by this
+alone, as other programs leave a LOCAL_RANK behind."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,9 @@ def find_place(devices: int, nodes: int) -> Place:
     from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
     wanted = devices * nodes
-    address = f"{os.environ.get('MASTER_ADDR', '127.0.0.1')}:{os.environ.get('MASTER_PORT', _free_port())}"
     if TorchElasticEnvironment.detect():
         found = TorchElasticEnvironment()
-        place = Place(found.global_rank(), found.world_size(), found.local_rank(), address, True)
+        place = Place(found.global_rank(), found.world_size(), found.local_rank(), _address(os.environ), True)
         return _checked(place, wanted, "torchrun")
     if SLURMEnvironment.detect() and int(os.environ["SLURM_NTASKS"]) > 1:
         try:
@@ -124,15 +126,22 @@ def find_place(devices: int, nodes: int) -> Place:
         return _checked(
             Place(slurm.global_rank(), slurm.world_size(), slurm.local_rank(), address, True), wanted, "Slurm"
         )
-    needed = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if nodes > 1 and name not in os.environ]
+    is_started = _STARTED_AS in os.environ
+    # On one machine the first process needs to be told nothing: what stands there was left by another program.
+    told: Mapping[str, str] = os.environ if nodes > 1 or is_started else {}
+    needed = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if nodes > 1 and name not in told]
     if needed:
         raise SettingError(
             f"--nodes {nodes} needs to know where the first machine is and which one this is: "
             f"not in the environment: {', '.join(needed)}.",
             "Set MASTER_ADDR, MASTER_PORT and NODE_RANK on every machine, or start it with torchrun or Slurm.",
         )
-    node, local_rank = _index("NODE_RANK", nodes), _index("LOCAL_RANK", devices)
-    return Place(node * devices + local_rank, wanted, local_rank, address, "LOCAL_RANK" in os.environ)
+    node, local_rank = _index("NODE_RANK", nodes), _index(_STARTED_AS, devices)
+    return Place(node * devices + local_rank, wanted, local_rank, _address(told), is_started)
+
+
+def _address(told: Mapping[str, str]) -> str:
+    return f"{told.get('MASTER_ADDR', '127.0.0.1')}:{told.get('MASTER_PORT', _free_port())}"
 
 
 def _index(name: str, count: int) -> int:
@@ -205,7 +214,7 @@ def _start_others(place: Place, devices: int) -> "list[subprocess.Popen[bytes]]"
         for local_rank in range(1, devices):
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "distill", *sys.argv[1:]],
-                env={**os.environ, "LOCAL_RANK": str(local_rank)},
+                env={**os.environ, "LOCAL_RANK": str(local_rank), _STARTED_AS: str(local_rank)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
