@@ -276,23 +276,39 @@ def test_more_devices_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("it began")
 
 
+@pytest.mark.parametrize(
+    ("starter", "there", "own"), [("Slurm", 1, 0), ("Slurm", 4, 3), ("torchrun", 4, 3), ("torchrun", 1, None)]
+)
+def test_which_gpu_is_whose(starter: str, there: int, own: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against ``srun --gpus-per-task 1`` that is refused, since each process is shown one GPU, which is its own; where
+    torchrun started too many, all of them see the same one."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: there)
+    place = launch.Place(3, 4, 3, "10.0.0.1:29400", True, 4, starter)
+    if own is None:
+        with pytest.raises(DeviceError, match="Process 4 of this machine finds 1 CUDA device"):
+            launch.find_device("cuda", place)
+    else:
+        assert launch.find_device("cuda", place) == own
+
+
 def test_torchrun_and_slurm_say_who_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    torchrun = {"TORCHELASTIC_RUN_ID": "a", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "GROUP_RANK": "1"}
+    """Guards, too, against processes of which the first takes all threads of the machine and the last a part of them."""
+    torchrun = {"TORCHELASTIC_RUN_ID": "a", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
     where = {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29400"}
     with monkeypatch.context() as patched:
         for name, value in {**torchrun, **where}.items():
             patched.setenv(name, value)
-        assert launch.find_place(1, 1) == launch.Place(3, 4, 1, "10.0.0.1:29400", True)
+        assert launch.find_place(1, 1) == launch.Place(3, 4, 1, "10.0.0.1:29400", True, 2, "torchrun")
         with pytest.raises(SettingError, match="torchrun started 4 processes"):
             launch.find_place(2, 1)
-    names = {"SLURM_JOB_ID": "12345", "SLURM_JOB_NAME": "distill", "SLURM_NTASKS_PER_NODE": "1"}
-    slurm = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0", "SLURM_NODELIST": "host1,host2"}
+    names = {"SLURM_JOB_ID": "12345", "SLURM_JOB_NAME": "distill", "SLURM_NTASKS_PER_NODE": "2"}
+    slurm = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NODELIST": "host1,host2"}
     for name, value in {**slurm, **names, "SLURM_NODEID": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     monkeypatch.delenv("MASTER_PORT", raising=False)
-    place = launch.find_place(1, 2)
-    assert (place.rank, place.size, place.local_rank, place.is_started) == (1, 2, 0, True)
+    place = launch.find_place(2, 2)
+    assert (place.rank, place.size, place.local_rank, place.is_started, place.local_size) == (3, 4, 1, True, 2)
     assert place.address.startswith("host1:")
 
 
