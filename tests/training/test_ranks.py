@@ -23,10 +23,13 @@ import torch
 
 from distill import awake
 from distill.errors import CorpusError, DeviceError, RankError, SettingError
-from distill.models import ranks
+from distill.models import ConvVQVAE, ranks
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import Split, whole_recordings
 from distill.training import launch
 from distill.training.follow import follow
-from distill.training.plan import CodecPlan
+from distill.training.orders import order_codec, order_refinement
+from distill.training.plan import CodecPlan, RefinementPlan
 from distill.training.state_file import load_state
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
@@ -368,6 +371,37 @@ def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypat
     monkeypatch.setattr("distill.models.ranks.next_order", lambda: next(orders))
     with pytest.raises(CorpusError, match="holds other recordings here"):
         follow()
+
+
+@pytest.mark.parametrize("kind", ["codec", "refinement"])
+def test_what_the_first_rank_holds_out_no_other_trains_on(
+    kind: str, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a split that is given to the first rank alone, while every other draws one of its own."""
+    corpus, orders, sent = import_corpus(small_corpus), list[Any](), list[bytes]()
+    whole = whole_recordings(corpus.recordings)
+    split = Split(whole[2:], whole[:2], "recordings", "by hand")
+    monkeypatch.setattr(ranks, "world_size", lambda: 2)
+    with monkeypatch.context() as first:
+        first.setattr(ranks, "rank", lambda: 0)
+        first.setattr(ranks, "give_order", lambda do, **told: orders.append(json.loads(json.dumps({"do": do, **told}))))
+        first.setattr(ranks, "broadcast_bytes", sent.append)
+        if kind == "codec":
+            order_codec(corpus, split, one_of_several.CONFIG, CodecPlan(epochs=1, device="cpu"), None)
+        else:
+            codec = ConvVQVAE(one_of_several.CONFIG)
+            order_refinement(corpus, split, codec, RefinementPlan(epochs=1, device="cpu"), None)
+    taken: list[Split] = []
+    for loop in ("train_vqvae", "refine_decoder"):
+        monkeypatch.setattr(f"distill.training.follow.{loop}", lambda *_, split, **__: taken.append(split))
+    orders.append({"do": "end"})
+    monkeypatch.setattr(ranks, "next_order", lambda: orders.pop(0))
+    monkeypatch.setattr(ranks, "broadcast_bytes", lambda _: sent.pop(0))
+    follow()
+    (there,) = taken
+    for part in ("train", "held_out"):
+        assert [one.content for one in getattr(there, part)] == [one.content for one in getattr(split, part)]
+    assert there.is_held_out
 
 
 def test_ddp_makes_a_group_even_of_one() -> None:

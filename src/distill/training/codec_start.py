@@ -93,7 +93,7 @@ def begin(
     belongs_to = {"folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         file.resumed.check_belongs(belongs_to)
-    order_codec(corpus, config, plan, file.resumed)
+    order_codec(corpus, split, config, plan, file.resumed)
     stop = Agreement(cancel_event)
     data = CodecData.of(split, config, plan)
 
