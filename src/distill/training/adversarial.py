@@ -202,7 +202,7 @@ def train_step(
         codes = networks.codec.encode(audio)
     with fabric.autocast():
         made, predicted = networks.codec.decode_with_predicted(codes)
-    made = made.float()
+    made, predicted = fabric.strategy.precision.convert_output((made, predicted))  # losses are computed in 32 bits
     # Quiet passages are normalised for the discriminator, but near-silence is amplified by at most 80.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 

@@ -103,8 +103,6 @@ def begin(
         codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
     model, optimizer = fabric.setup(codec, optimizer)
-    model.mark_forward_method("latents")
-    model.mark_forward_method("forward_with_predicted")
     codec.quantizer.expect(ranks.world_size() * plan.window_positions * plan.batch_size)
     base = None if plan.from_scratch else base_path(config)
     if file.resumed is None:

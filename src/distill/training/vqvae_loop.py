@@ -273,7 +273,8 @@ def train_step(
     is_quantizing = model.module.quantizer.started
     with fabric.autocast():
         output, predicted = model.forward_with_predicted(audio, is_quantizing)
-    parts = criterion(model.module, output.reconstruction.float(), predicted, audio, draw)
+    output, predicted = fabric.strategy.precision.convert_output((output, predicted))  # losses are computed in 32 bits
+    parts = criterion(model.module, output.reconstruction, predicted, audio, draw)
     loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)
