@@ -14,7 +14,7 @@ from distill.making.choice import Choice
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import ROOM
 from distill.making.recordings import Found
-from distill.making.voices import CodecVoice, RecordingsVoice, VoiceSettings, voice_of
+from distill.making.voices import CodecVoice, RecordingsVoice, VoiceSettings, join_cost_of, voice_of
 from distill.models import Model
 from distill.training import Notice
 
@@ -128,6 +128,16 @@ def test_joins_cost_what_was_measured_for_the_model(monkeypatch: pytest.MonkeyPa
     assert dear is not None
     assert cheap is not None
     assert len(cheap.grains(codes)) > len(dear.grains(codes)), "the dial's part"
+
+
+@pytest.mark.parametrize(
+    ("said", "cost"),
+    [("cheap", JOIN_COST), ("nan", JOIN_COST), (float("nan"), JOIN_COST), (-1e300, 0.0), (1e300, 1e3), (7, 7.0)],
+)
+def test_a_measured_cost_that_is_none_is_not_believed(said: object, cost: float, bank: Bank) -> None:
+    """Guards against a stranger's file whose grains end as a fault in Distill: its cost is text, or no number."""
+    assert join_cost_of(learned(bank, voices={"nearer": "recordings", "join_cost": said})) == cost
+    assert RecordingsVoice(bank, 1, RATE, 1.0, cost).grains(drawn(60))
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.1, 0.5, 1.0])

@@ -19,6 +19,7 @@ from distill.making.grains import JOIN_COST, Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, render
 from distill.making.recordings import Passage, find_recordings, without
 from distill.making.threads import one_thread
+from distill.models.header import known
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore, noticing
@@ -27,6 +28,8 @@ _PART = 512
 """Positions whose nearest places are looked up at once."""
 _REMEMBERED = 64
 """Pieces whose grains are kept: judging, writing and showing one ask for them three times."""
+_DEAREST = 1e3
+"""A join that costs more is as good as forbidden, and a sum of far larger costs would no longer tell places apart."""
 _MOST_KEPT_SECONDS = 60
 """How much sound the codec's voice keeps, 23 MB in stereo: a piece is judged, then written."""
 
@@ -130,8 +133,9 @@ class RecordingsVoice:
 
 
 def join_cost_of(model: Model) -> float:
-    """What a join costs at least, as it was measured for the model."""
-    return float(model.header.voices.get("join_cost", JOIN_COST))
+    """What a join costs at least, as it was measured for the model; the usual where its file does not say, or says nonsense."""
+    cost = known(model.header.voices.get("join_cost"))
+    return JOIN_COST if cost is None else min(max(cost, 0.0), _DEAREST)
 
 
 def voice_of(
