@@ -91,9 +91,13 @@ def test_every_combination_once() -> None:
         (["layers=0"], "--layers 0 is out of range. Choose 1 to 48"),
         (["lr=nan"], "--lr nan is out of range"),
         (["lr=fast"], "--lr fast is not a number"),
+        (["hidden-size=96", "heads=5"], "--hidden-size 96 with --heads 5 is not possible"),
+        (["layers=2", "hidden=128,96", "heads=4,5"], "--hidden-size 128 with --heads 5 is not possible"),
+        (["hidden=101"], "--hidden-size 101 is not possible"),
     ],
 )
 def test_what_cannot_be_tried(grid: list[str], words: str) -> None:
+    """Guards, too, against sizes that are found not to fit each other only once the codec is trained."""
     with pytest.raises(SettingError, match=words):
         variants(grid)
 
