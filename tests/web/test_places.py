@@ -35,6 +35,18 @@ def test_a_recording_is_found_by_its_name(named: places.Collection, small_corpus
     assert places.sound(f"recording:{named.id}/take-0.wav") == small_corpus.resolve() / "take-0.wav"
 
 
+def test_a_folder_in_distills_own_goes_along_when_that_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_corpus: Path
+) -> None:
+    """Guards against recordings that are "gone from their place", as the whole path of their folder was noted."""
+    shutil.copytree(small_corpus, places.own_recordings() / "loops")
+    one = places.add_collection(places.own_recordings() / "loops")
+    shutil.move(home(), tmp_path / "moved")
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "moved"))
+    assert places.collection(one.id).folder == str(places.own_recordings() / "loops")
+    assert places.sound(f"recording:{one.id}/take-0.wav") == places.own_recordings() / "loops" / "take-0.wav"
+
+
 @pytest.mark.parametrize("name", OUT)
 def test_no_name_leads_out(named: places.Collection, client: Any, name: str) -> None:
     (home() / "secret.wav").write_bytes(b"secret")

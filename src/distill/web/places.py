@@ -24,7 +24,7 @@ from urllib.request import url2pathname
 
 from distill.errors import CorpusError, LibraryError
 from distill.files.atomic import write_json
-from distill.files.home import expanded, home
+from distill.files.home import as_found, as_noted, expanded, home
 from distill.files.names import advice_on_missing, free_path, stem_from
 from distill.files.regular import absolute, is_file, is_folder, is_link
 from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
@@ -362,7 +362,7 @@ def _read(path: Path) -> Collection | None:
     try:
         told = json.loads(path.read_bytes())
         return Collection(
-            path.stem, str(told["folder"]), [str(name) for name in told["left_out"]], bool(told["is_own"])
+            path.stem, as_found(str(told["folder"])), [str(name) for name in told["left_out"]], bool(told["is_own"])
         )
     except FileNotFoundError:
         return None
@@ -374,5 +374,5 @@ def _read(path: Path) -> Collection | None:
 
 
 def _write(one: Collection) -> Collection:
-    write_json(_notes() / f"{one.id}.json", asdict(one))
+    write_json(_notes() / f"{one.id}.json", asdict(one) | {"folder": as_noted(one.folder)})
     return one
