@@ -270,7 +270,7 @@ def library() -> Iterator[Finding]:
                 entry.name,
                 f"was in {entry.path.parent} and is gone or damaged",
                 "If it was moved: distill models import ITS-FILE --in-place. If it is no longer wanted: "
-                + command("distill", "models", "delete", entry.name),
+                + command("distill", "models", "delete", entry.path),
             )
 
 

@@ -32,6 +32,7 @@ from distill.doctor import (
 )
 from distill.files.home import home
 from distill.files.installing import installing_extra
+from distill.files.names import command
 from distill.library import Library
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
@@ -219,6 +220,17 @@ def test_a_library_in_good_health_is_counted_and_damage_is_found(model_files: Pa
     assert "gone or damaged" in wrong(library())["tiny"].value
     (home() / "library.db").write_bytes(b"rubbish" * 1000)
     assert "damaged" in wrong(library())["notice"].value
+
+
+def test_a_model_that_is_gone_is_named_by_its_place(model_files: Path, tmp_path: Path) -> None:
+    """Guards against ``distill models delete tiny`` as advice, which deletes another model of that name that is there."""
+    index = Library(lambda words: None)
+    gone, there = tmp_path / "tiny.distill", tmp_path / "b" / "tiny.distill"
+    there.parent.mkdir()
+    for name, path in (("tiny", gone), ("other", there)):
+        index.note_model(Path(shutil.copy(model_files / f"{name}.distill", path)))
+    gone.unlink()
+    assert wrong(library())["tiny"].fix.endswith(command("distill", "models", "delete", gone))
 
 
 def test_formats_that_cannot_be_read_are_found() -> None:

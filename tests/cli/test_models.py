@@ -33,6 +33,10 @@ def listed(distill: Distill, *words: object) -> list[str]:
     return [model["name"] for model in distill("models", *(words or ("list",)), "--json").json["models"]]
 
 
+def paths(distill: Distill) -> set[Path]:
+    return {Path(model["path"]) for model in distill("models", "list", "--json").json["models"]}
+
+
 def test_an_empty_library_says_what_to_do(distill: Distill) -> None:
     assert "distill run FOLDER" in distill("models", "list").err
     assert "empty" in distill("models", "list", "--trash").err
@@ -220,6 +224,50 @@ def test_a_file_deleted_by_hand_is_shown_and_forgotten(distill: Distill, noted: 
     distill("generate", "tiny").refused("is gone from there", "--in-place")
     assert "removed from the list" in distill("models", "delete", "tiny").err
     assert listed(distill) == []
+
+
+def test_a_model_that_was_moved_and_imported_again_is_listed_once(
+    distill: Distill, noted: Path, tmp_path: Path
+) -> None:
+    """Guards against its old place, which stays in the list for good, and whose deletion would mean the living file."""
+    (tmp_path / "moved").mkdir()
+    moved = Path(shutil.move(noted, tmp_path / "moved"))
+    copy = Path(shutil.copy(moved, moved.with_name("copy.distill")))
+    distill("models", "import", moved, copy, "--in-place")
+    assert paths(distill) == {moved, copy}
+    shutil.copy(moved, noted)
+    distill("models", "import", noted, "--in-place")
+    assert paths(distill) == {moved, copy, noted}, "copies that are there stay"
+    moved.unlink()
+    copy.unlink()
+    distill("models", "info", noted)
+    assert paths(distill) == {noted, copy}, "one of another name may be missed"
+
+
+def test_of_two_of_one_name_that_are_gone_each_is_taken_off_by_its_path(
+    distill: Distill, tmp_path: Path, make_model: Callable[..., Model]
+) -> None:
+    """Guards against models that nothing takes off the list: the name could be both, and their files cannot be read."""
+    first, second = (tmp_path / name / "tiny.distill" for name in "ab")
+    for number, path in enumerate((first, second)):
+        path.parent.mkdir()
+        save_model(path, make_model(number))
+        distill("models", "import", path, "--in-place")
+        path.unlink()
+    for verb in (("models", "delete"), ("generate",)):
+        distill(*verb, "tiny").refused(
+            "any of 2 models",
+            str(first),
+            str(second),
+            "gone",
+            "import ITS-FILE --in-place",
+            "distill models delete PATH",
+        )
+    distill("models", "delete", tmp_path / "c" / "tiny.distill").refused("cannot be read")
+    assert "removed from the list" in distill("models", "delete", first).err
+    assert paths(distill) == {second}
+    assert "removed from the list" in distill("models", "delete", "tiny").err
+    assert paths(distill) == set()
 
 
 def test_a_model_trained_on_by_another_program_is_looked_at_again(

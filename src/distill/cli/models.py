@@ -281,8 +281,12 @@ def _entry(library: "Library", given: Path, is_needed: bool = True, only_looks: 
     """The entry of a model; with ``is_needed`` its file must be there. Who ``only_looks`` can do so on a read-only disk."""
     from distill.library import naming
 
-    if not is_needed and not is_file(given) and str(given) == given.name:
-        return naming.find(library, str(given))
+    if not is_needed and not is_file(given):
+        if str(given) == given.name:
+            return naming.find(library, str(given))
+        for entry in library.models():
+            if entry.path == absolute(given):
+                return entry
     path = naming.path_of(library, given)
     return library.look_at_model(path) if only_looks else library.note_model(path)
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import append_line, mark, written_aside
 from distill.files.home import as_found, as_noted, home
-from distill.files.regular import absolute, is_file
+from distill.files.regular import absolute, is_file, is_there
 from distill.library.database import BUSY_SECONDS, Database
 from distill.library.rebuilding import Found, find_everything
 from distill.library.records import GenerationRecord, ModelEntry, RunRecord, recovered, stored, to_json
@@ -50,13 +50,21 @@ class Library:
         return sorted(entries, key=lambda entry: (entry.created, entry.name), reverse=True)
 
     def note_model(self, path: Path) -> ModelEntry:
-        """Adds a model file to the library, or reads it again.
+        """Adds a model file to the library, or reads it again. The same model goes off the list where it was and is gone from.
 
         Raises:
             ModelFileError: if it is not a model file.
         """
         entry = ModelEntry.read(path)
-        self._database.write(lambda connection: _insert_model(connection, entry))
+        alike = _all(_model, "SELECT * FROM models WHERE digest = ? AND origin = ?", entry.digest, entry.origin)
+
+        def note(connection: sqlite3.Connection) -> None:
+            _insert_model(connection, entry)
+            for one in alike(connection):
+                if one.name == entry.name and not is_there(one.path):
+                    _delete_model(connection, one.path)
+
+        self._database.write(note)
         return entry
 
     def look_at_model(self, path: Path) -> ModelEntry:
@@ -74,8 +82,7 @@ class Library:
 
     def forget_model(self, path: Path) -> None:
         """Removes a file from the list; its runs and generations are kept."""
-        where = as_noted(_text(path))
-        self._database.write(lambda connection: connection.execute("DELETE FROM models WHERE path = ?", (where,)))
+        self._database.write(lambda connection: _delete_model(connection, path))
 
     # Runs
 
@@ -210,6 +217,10 @@ def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
     del fields["is_there"]
     where = as_noted(_text(entry.path))
     _insert(connection, "models", fields | {"path": where, "recordings": json.dumps(entry.recordings)})
+
+
+def _delete_model(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("DELETE FROM models WHERE path = ?", (as_noted(_text(path)),))
 
 
 def _insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:

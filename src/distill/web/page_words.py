@@ -33,6 +33,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"is in the trash: distill models restore .*", "is in the trash, in Library"),
     (r"See what is in it with: distill \S+ list --trash", "See what is in it in Library"),
     (r"If it was moved: distill models import ITS-FILE --in-place", "If it was moved, import its file in Library"),
+    (r"\. If it is no longer wanted: distill models delete PATH", "; or delete it there."),
     (r": distill models import COPY --in-place", ", import that in Library"),
     (r"See all models with: distill models list\. Or .*", "See all models in Library."),
     (r"Give the path, or another name to one of them: distill .*", "Give one of them another name in Library."),
