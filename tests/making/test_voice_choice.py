@@ -99,8 +99,16 @@ def test_where_no_recording_is_left(monkeypatch: pytest.MonkeyPatch, bank: Bank)
     assert voice is None
     assert "None of the recordings that 'mine' learned from" in told
     assert "The codec's voice is used instead" in told
+    assert "edit list" not in told
     with pytest.raises(AudioFileError, match="'mine' learned from"):
         given(monkeypatch, Found((), ("0.wav",)), nearer, VoiceSettings(Choice.RECORDINGS))
+
+
+def test_an_edit_list_that_there_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
+    """Guards against a project that was asked for, never written and not spoken of, as no recording is there."""
+    asked = VoiceSettings(edit_list=True)
+    _, told = given(monkeypatch, Found((), ("0.wav",)), learned(bank, nearer_voice="recordings"), asked)
+    assert "The codec's voice is used instead, so there is no edit list;" in told
 
 
 def test_those_that_are_missing_are_told_and_the_others_are_used(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:

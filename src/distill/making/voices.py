@@ -159,6 +159,7 @@ def voice_of(
             tell("--recordings has no effect: the codec's voice is used.")
         return None
 
+    and_no_list = ", so there is no edit list" if settings.edit_list else ""
     found = find_recordings(model, folder, callback, with_files=settings.edit_list)
     if not found.stretches:
         what = f"None of the recordings that '{model.header.name}' learned from is in its place or in the cache."
@@ -166,7 +167,7 @@ def voice_of(
             raise AudioFileError(
                 what, "Say where they are with --recordings FOLDER, or make new audio with --voice codec."
             )
-        tell(f"{what} The codec's voice is used instead; --recordings FOLDER says where they are.")
+        tell(f"{what} The codec's voice is used instead{and_no_list}; --recordings FOLDER says where they are.")
         return None
     if found.missing:
         tell(f"{found.words} Only the others are used; --recordings FOLDER says where they are.")
@@ -175,7 +176,9 @@ def voice_of(
     if replaced is not None:
         stretches = without(stretches, replaced, codec.sample_rate, codec.hop)
         if not stretches:
-            tell("Nothing of the recordings is left beside the passage, so the codec's voice is used for it.")
+            tell(
+                f"Nothing of the recordings is left beside the passage: the codec's voice is used for it{and_no_list}."
+            )
             return None
     bank = Bank.of(model, stretches)
     join_cost = settings.join_factor * join_cost_of(model)
