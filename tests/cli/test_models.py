@@ -357,6 +357,23 @@ def test_what_is_damaged_is_not_imported(distill: Distill, tiny: Path) -> None:
     assert listed(distill) == []
 
 
+def test_one_that_is_damaged_keeps_no_other_from_being_imported(
+    distill: Distill, tmp_path: Path, model_files: Path
+) -> None:
+    """Guards against a folder of which the files before a damaged one are imported unsaid, and those behind it never tried."""
+    folder = Path(shutil.copytree(model_files, tmp_path / "folder"))
+    damaged = folder / "other.distill"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    answer = distill("models", "import", folder, "--in-place", "--json")
+    assert answer.code == 2
+    assert "other.distill" in answer.err
+    assert [one["name"] for one in answer.json["models"]] == ["bare", "tiny"]
+    assert [one["file"] for one in answer.json["refused"]] == [str(damaged)]
+    answer = distill("models", "import", damaged, folder / "tiny.distill")
+    assert answer.code == 2
+    assert "1 model is in the library now" in answer.err
+
+
 def test_other_capitals_on_a_disk_that_does_not_tell_them_apart(distill: Distill, tiny: Path) -> None:
     """Guards against "already exists" where that file is the model itself. A link stands for such a disk."""
     other = tiny.with_name(f"{tiny.stem.upper()}.distill")

@@ -24,7 +24,7 @@ from distill.cli.console import (
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.counted import bytes_in_words, counted
 from distill.durations import duration
-from distill.errors import SettingError
+from distill.errors import InputError, ModelFileError, SettingError
 from distill.files.names import command
 from distill.files.regular import absolute, is_file, is_folder
 
@@ -259,16 +259,30 @@ def import_(
     ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Add model files to the library, as copies in Distill's own folder, so that each can be used by its name."""
+    """Add model files to the library, as copies in Distill's own folder, so that each can be used by its name.
+
+    Of several, those that are damaged are named and left out; the exit code is then 2.
+    """
     from distill.library import moving
 
-    library = _library()
-    entries = [moving.add(library, path, in_place=in_place) for path in _model_files(files)]
+    library, paths = _library(), _model_files(files)
+    entries: list[ModelEntry] = []
+    refused: list[dict[str, object]] = []
+    for path in paths:
+        try:
+            entries.append(moving.add(library, path, in_place=in_place))
+        except ModelFileError as error:
+            if len(paths) == 1:
+                raise
+            warn(f"{error.what} {error.fix}")
+            refused.append({"file": path, "why": error.what})
     if as_json:
-        print_json({"models": [_as_json(entry) for entry in entries]})
-        return
-    good(f"{counted(len(entries), 'model is', 'models are')} in the library now")
-    _print_models(entries)
+        print_json({"models": [_as_json(entry) for entry in entries], "refused": refused})
+    else:
+        good(f"{counted(len(entries), 'model is', 'models are')} in the library now")
+        _print_models(entries)
+    if refused:
+        raise typer.Exit(InputError.exit_code)
 
 
 def _library() -> "Library":
