@@ -32,6 +32,18 @@ def test_every_piece_is_listed_with_its_number_and_its_file(distill: Distill, ma
     assert f"gone from {made[1]}" in distill("pieces", "list").out
 
 
+def test_every_list_says_which_pieces_are_gone(distill: Distill, made: list[Path], tiny: Path) -> None:
+    """Guards against pieces that are shown with a model as if they were there, and against JSON that does not tell."""
+    made[1].unlink()
+    shown = distill("models", "info", tiny).err
+    assert f" {made[0]}" in shown
+    assert f"gone from {made[0]}" not in shown
+    assert f"gone from {made[1]}" in shown
+    for words, name in ((("models", "info", tiny), "generations"), (("pieces", "list"), "pieces")):
+        told = distill(*words, "--json").json[name]
+        assert {one["id"]: one["is_there"] for one in told} == {1: True, 2: False}
+
+
 def test_an_empty_list_says_what_to_do(distill: Distill) -> None:
     answer = distill("pieces", "list")
     assert "No pieces yet" in answer.err

@@ -21,6 +21,7 @@ from distill.cli.console import (
     visible,
     warn,
 )
+from distill.cli.pieces import as_listed
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.counted import bytes_in_words, counted
 from distill.durations import duration
@@ -84,8 +85,9 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
     entry = _entry(library, model, only_looks=True)
     header = read_header(entry.path)
     runs, generations = library.runs(entry.origin), library.generations(entry.origin)
+    there = library.there(generations)
     if as_json:
-        print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
+        print_json({"model": _as_json(entry), "runs": runs, "generations": as_listed(generations, there)})
         return
     note(entry.name, "bold")
     learned = f"{counted(entry.file_count, 'recording')}, {duration(entry.seconds)}"
@@ -112,7 +114,10 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
     for generation in generations[-SHOWN_GENERATIONS:]:
         made_by = others.get(generation.digest, "an earlier version of the model")
         by_other = "" if generation.is_by(header) else f"; by {made_by}"
-        place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{by_other}")
+        gone = "" if generation.id in there else "gone from "
+        place(
+            f"  {generation.id}", gone + generation.file, f"{moment(generation.made)}, seed {generation.seed}{by_other}"
+        )
         note(f"            {visible(generation.verdict)}", "dim")
     if not generations:
         note("  nothing yet")
