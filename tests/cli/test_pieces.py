@@ -155,6 +155,25 @@ def test_a_deleted_piece_can_still_be_made_again(distill: Distill, made: list[Pa
     assert Path(again["audio"]).read_bytes() == content
 
 
+def test_what_is_made_again_is_listed_where_the_piece_was_not_there(distill: Distill, made: list[Path]) -> None:
+    """Guards against a sound that no list has, as the piece had been deleted or its file was gone."""
+
+    def files() -> dict[int, Path]:
+        told = distill("pieces", "list", "--json").json["pieces"]
+        return {one["id"]: Path(one["file"]) for one in told if Path(one["file"]).exists()}
+
+    distill("pieces", "delete", 1)
+    again = Path(distill("regenerate", 1, "--out", "again", "--json").json["audio"])
+    assert files() == {1: again, 2: made[1]}
+    again.unlink()
+    second = Path(distill("regenerate", 1, "--out", "second", "--json").json["audio"])
+    assert files() == {1: second, 2: made[1]}
+    distill("pieces", "delete", 1)
+    distill("regenerate", 1, "--out", second.parent)
+    distill("regenerate", 2, "--out", "copy")
+    assert files() == {1: second, 2: made[1]}, "a second copy is not listed"
+
+
 def test_a_deleted_piece_stays_deleted_when_the_database_is_rebuilt(distill: Distill, made: list[Path]) -> None:
     distill("pieces", "delete", 1)
     (home() / "library.db").write_bytes(b"no database at all")

@@ -32,7 +32,10 @@ def regenerate(
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Make PIECE again: the identical file, from the same model, seed and settings."""
+    """Make PIECE again: the identical file, from the same model, seed and settings.
+
+    It takes the place in the list of a piece that was deleted or whose file is gone; a second copy is not listed.
+    """
     import dataclasses
 
     from distill.library import Library, naming

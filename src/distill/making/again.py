@@ -19,6 +19,7 @@ from distill.making.pieces import Piece, make_again
 from distill.making.request import Request
 from distill.models.header import read_header
 from distill.models.model_file import Model, load_model
+from distill.runs.journal import Noting
 from distill.runs.piece_notes import sound_digest
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore
@@ -45,6 +46,8 @@ def regenerate(
     callback: MetricsCallback = ignore,
 ) -> Regenerated:
     """Makes a piece again with the same model, seed and settings, and writes it to ``out`` under the same name, if it is free.
+
+    Where the piece was deleted or its file is gone, it is on the list again, with the new file.
 
     Args:
         given: where its prompt or recording is now, if it was moved.
@@ -79,6 +82,10 @@ def regenerate(
     request = dataclasses.replace(request, recordings=recordings)
     name = Path(generation.file).stem
     piece = make_again(model, out, request, range(first, first + count), generation.seed, name, progress, callback)
+    listed = [one for one in library.generations(generation.origin) if one.id == generation.id]
+    if generation.id is not None and not library.there(listed):
+        number = generation.id
+        Noting(callback).note(lambda own: own.recall_generation(number, piece.path))
     return Regenerated(piece, sound_digest(piece.path) == generation.sound)
 
 
