@@ -211,6 +211,13 @@ def test_a_model_that_is_being_trained_stays(distill: Distill, noted: Path) -> N
     assert noted.exists()
 
 
+def test_one_that_is_named_twice_is_deleted_once(distill: Distill, noted: Path) -> None:
+    """Guards against "its file was already gone" of a model that has just gone into the trash."""
+    answer = distill("models", "delete", "tiny", noted, "--json")
+    assert [one["was"] for one in answer.json["deleted"]] == [str(noted)]
+    assert answer.json["deleted"][0]["trash"]
+
+
 def test_the_trash_is_emptied_only_when_it_is_said(distill: Distill, noted: Path) -> None:
     distill("models", "delete", "tiny")
     distill("models", "delete").refused("--empty-trash")

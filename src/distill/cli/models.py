@@ -168,7 +168,8 @@ def delete(
         empty_trash("model", as_json)
         return
     library = _library()
-    entries = [_entry(library, model, is_needed=False) for model in models or ()]
+    meant = [_entry(library, model, is_needed=False) for model in models or ()]
+    entries = {entry.path: entry for entry in meant}.values()
     items = [(entry, trash.delete(library, entry)) for entry in entries]
     if as_json:
         print_json({"deleted": [{"name": e.name, "was": e.path, "trash": item and item.key} for e, item in items]})
