@@ -141,6 +141,17 @@ def test_a_name_that_cannot_be_given(name: str, distill: Distill, noted: Path, t
     assert tree(noted.parent) == before
 
 
+def test_a_name_that_is_taken_is_refused_in_the_words_of_renaming(distill: Distill, noted: Path) -> None:
+    """Guards against "Choose another --name or --out", which renaming does not have, also of the name that it has."""
+    noted.with_name("taken.distill").write_text("precious")
+    distill("models", "rename", "tiny", "taken").refused(
+        "there is a file taken.distill already", "Choose another name."
+    )
+    before = noted.stat().st_mtime_ns
+    assert distill("models", "rename", "tiny", "tiny.distill", "--json").json["model"]["path"] == str(noted)
+    assert noted.stat().st_mtime_ns == before
+
+
 def test_what_is_deleted_comes_back_where_it_was(distill: Distill, noted: Path, tree: Tree) -> None:
     before, content = tree(noted.parent), noted.read_bytes()
     made = distill("generate", "tiny", "--seconds", 0.5, "--out", home() / "new", "--json").json["ids"]
@@ -326,11 +337,13 @@ def test_a_model_is_given_away_without_the_sound_that_it_came_with(
     save_model(tiny, dataclasses.replace(alone, sounds=(sound_from("a" * 64, np.zeros((1, 48_000), np.float32)),)))
     answer = distill("models", "export", tiny, "--out", tmp_path / "given.distill")
     assert "left out" in answer.err
+    assert f"distill models export {tiny} --with-recordings\n" in answer.err, "a command that can be typed"
     given = load_model(tmp_path / "given.distill")
     assert not given.sounds
     assert given.header == before.model_copy(update={"name": "given"}), "as it would be, had it come without"
     assert load_model(tiny).sounds
-    distill("models", "export", tiny, "--with-recordings", "--out", tmp_path / "whole.distill")
+    answer = distill("models", "export", tiny, "--with-recordings", "--out", tmp_path / "whole.distill")
+    assert "instead of" not in answer.err, "nothing is larger than it was"
     assert load_model(tmp_path / "whole.distill").sounds
 
 

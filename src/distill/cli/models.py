@@ -222,7 +222,7 @@ def export(
         raise SettingError("--recordings has no effect here.", "Add --with-recordings, or leave it out.")
     target = moving.export(entry, out)
     if read_header(entry.path).sounds:
-        warn(moving.LEAVES_SOUND)
+        warn(moving.leaves_sound(model))
     if as_json:
         print_json({"model": absolute(target), "was": entry.path})
         return
@@ -246,10 +246,9 @@ def _export_with_recordings(entry: "ModelEntry", out: Path, recordings: Path | N
         print_json({"model": absolute(target), "was": entry.path, **told})
         return
     many = counted(len(model.sounds), "recording")
-    good(
-        f"A copy of {entry.name} with the sound of {many} ({duration(seconds)}), "
-        f"{bytes_in_words(target.stat().st_size)} instead of {bytes_in_words(entry.size)}"
-    )
+    size, alone = bytes_in_words(target.stat().st_size), bytes_in_words(entry.size)
+    instead = "" if size == alone else f" instead of {alone}"  # it may have held its sound before
+    good(f"A copy of {entry.name} with the sound of {many} ({duration(seconds)}), {size}{instead}")
     warn("Whoever has this file has these recordings and can play them. Give it only to those who may have them.")
     place("Model", target)
 

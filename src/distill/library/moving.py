@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distill.errors import LibraryError, OutputError
-from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
+from distill.files.atomic import ensure_writable, make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
 from distill.files.names import (
     MODEL_SUFFIX,
     claimed,
+    command,
     free_path,
     given_name,
-    new_model_path,
     normalised,
     reserving_exactly,
     searchable,
@@ -31,11 +31,19 @@ from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.models.header import KEY, checked_header, errors_in_words, read_header
 
-LEAVES_SOUND = (
-    "The recordings' own sound, which this model was given with it, is left out. To give it away too, use: "
-    "distill models export --with-recordings"
-)
 TITLE_STAYS = "A title that the file has from elsewhere, if any, stays as it is."
+
+
+def leaves_sound(model: str | Path) -> str:
+    """What to say where a model that holds its recordings' own sound is given away without it.
+
+    Args:
+        model: its name or its file, as it can be typed.
+    """
+    again = command("distill", "models", "export", model, "--with-recordings")
+    return (
+        f"The recordings' own sound, which this model was given with it, is left out. To give it away too, use: {again}"
+    )
 
 
 def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = False) -> ModelEntry:
@@ -103,6 +111,8 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
         OutputError: if the name is not valid or taken, or another process is writing there.
     """
     target = entry.path.with_name(given_name(name, MODEL_SUFFIX, "model") + MODEL_SUFFIX)
+    if target == entry.path:
+        return entry
     if target.name != entry.path.name and _is_same(entry.path, target):
         with claimed(entry.path), ExitStack() as undo:  # in other capitals, on a disk that does not tell them apart
             move(entry.path, target)
@@ -110,7 +120,8 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
             _rewritten(target, target, name=target.stem)
             undo.pop_all()
     else:
-        target = new_model_path(entry.path.parent, name, entry.path.parent)
+        ensure_writable(target.parent)
+        _refuse_taken(target)
         with claimed(entry.path), claimed(target), reserving_exactly(target):
             _rewritten(entry.path, target, name=target.stem)
             _unlink(entry.path)
@@ -156,8 +167,8 @@ def rename_piece(
         return piece
     others = [_Beside.of(other, target, text) for other, text in companions(path, target.name)]
     for was, new in ((path, target), *((one.was, one.new) for one in others)):
-        if os.path.lexists(new) and not _is_same(was, new):
-            raise OutputError(f"In {new.parent} there is a file {new.name} already.", "Choose another name.")
+        if not _is_same(was, new):
+            _refuse_taken(new)
     with ExitStack() as undo:
         move(path, target)
         undo.callback(move, target, path)
@@ -207,6 +218,11 @@ class _Beside(NamedTuple):
                 aside.write_text(self.text, encoding="utf-8")
         else:
             _unlink(self.was)
+
+
+def _refuse_taken(path: Path) -> None:
+    if os.path.lexists(path):
+        raise OutputError(f"In {path.parent} there is a file {path.name} already.", "Choose another name.")
 
 
 def _is_same(path: Path, other: Path) -> bool:

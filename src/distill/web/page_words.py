@@ -22,7 +22,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"--recordings FOLDER says where they are", _NOW_THERE),
     (r"or export it without --with-recordings", f"or {_MODEL_ALONE}"),
     (r"Export it without --with-recordings, and pass", f"{_MODEL_ALONE[0].upper()}{_MODEL_ALONE[1:]}, and pass"),
-    (r"use: distill models export --with-recordings", "choose “With its recordings” under Export"),
+    (r"use: distill models export .* --with-recordings", "choose “With its recordings” under Export"),
     (r"If it was moved, say where: --given FILE", "Put it back where it was"),
     (
         r"If you have a copy of the original file, say where: --given FILE",
