@@ -311,6 +311,16 @@ def test_export_and_import(distill: Distill, noted: Path, tmp_path: Path) -> Non
     assert distill("generate", "tiny", "--seconds", 0.5).code == 0
 
 
+def test_no_folder_is_made_that_is_called_like_a_file(distill: Distill, noted: Path, tmp_path: Path) -> None:
+    """Guards against a folder ``gift.DISTILL`` with the model in it, and one ``x.wav``."""
+    gift = tmp_path / "gift.DISTILL"
+    assert distill("models", "export", "tiny", "--out", gift).code == 0
+    assert load_model(gift).header.name == "gift"
+    for words in ((), ("--with-recordings",)):
+        distill("models", "export", "tiny", "--out", tmp_path / "x.wav", *words).refused("x.wav", "a folder is needed")
+    assert not (tmp_path / "x.wav").exists()
+
+
 def test_a_piece_of_a_model_of_the_same_codec_is_called_so(distill: Distill, tiny: Path) -> None:
     """Guards against "an earlier version of the model" for what another of a sweep made, which has the same codec."""
     other = load_model(tiny).with_header(name="other")

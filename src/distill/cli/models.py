@@ -21,6 +21,7 @@ from distill.cli.console import (
     visible,
     warn,
 )
+from distill.cli.outputs import a_folder
 from distill.cli.pieces import as_listed
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.counted import bytes_in_words, counted
@@ -213,6 +214,8 @@ def export(
     from distill.library import moving
     from distill.models.header import read_header
 
+    if not moving.is_model_named(out):
+        a_folder(out)
     library = _library()
     entry = _entry(library, model, only_looks=True)
     if with_recordings:

@@ -92,13 +92,18 @@ def export(entry: ModelEntry, out: Path) -> Path:
     return target
 
 
+def is_model_named(out: Path) -> bool:
+    """Whether a path to export to is that of the file itself, and not of a folder."""
+    return out.suffix.lower() == MODEL_SUFFIX
+
+
 def export_target(entry: ModelEntry, out: Path) -> Path:
     """Where a model goes that is exported to a folder, or to a path; the folder is made.
 
     Raises:
         OutputError: if it cannot be made.
     """
-    target = out if out.suffix == MODEL_SUFFIX else free_path(out / entry.path.name)
+    target = out if is_model_named(out) else free_path(out / entry.path.name)
     make_folder(target.parent)
     return target
 
