@@ -106,6 +106,14 @@ def test_a_name_that_is_none_is_refused(library: Library, noted: GenerationRecor
     assert Path(noted.file).exists()
 
 
+@pytest.mark.parametrize("name", ["42", "42.wav", "٤٢"])
+def test_no_piece_is_called_by_a_number(library: Library, noted: GenerationRecord, name: str) -> None:
+    """Guards against ``distill pieces delete 42`` that means another piece than the one which bears that name."""
+    with pytest.raises(OutputError, match="a number would mean another piece"):
+        rename_piece(library, noted, name)
+    assert Path(noted.file).exists()
+
+
 @pytest.mark.parametrize("name", ["あ" * 66, "x" * 100, "console", "com10", "Nul-1"])
 def test_names_of_every_script_have_room(library: Library, noted: GenerationRecord, name: str) -> None:
     """Guards against a name of 34 letters of a script with three bytes a letter that is called too long."""

@@ -170,6 +170,11 @@ def rename_piece(
     target = path.with_name(given_name(name, path.suffix, "piece") + path.suffix)
     if target == path:
         return piece
+    if target.stem.isdecimal():
+        raise OutputError(
+            f"'{target.stem}' cannot be the name of a piece: a number would mean another piece.",
+            f"Choose a name with a letter in it, such as take-{target.stem}.",
+        )
     others = [_Beside.of(other, target, text) for other, text in companions(path, target.name)]
     for was, new in ((path, target), *((one.was, one.new) for one in others)):
         if not _is_same(was, new):
