@@ -34,6 +34,7 @@ from distill.files.home import home
 from distill.files.installing import installing_extra
 from distill.files.names import command
 from distill.library import Library
+from distill.library.trash import keep_copy
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.tones import TonesAndNoise
@@ -207,6 +208,20 @@ def test_runs_are_counted(tmp_path: Path) -> None:
     found = {one.name: one for one in data_folder()}
     assert found["runs"].value == "2, 4.0 MB"
     assert found["runs"].number == 4_000_000
+
+
+def test_what_the_trash_holds_is_said(model_files: Path, tmp_path: Path) -> None:
+    """Guards against a disk that fills up unseen: every prior that is replaced puts a whole copy of the model there."""
+    model = Path(shutil.copy(model_files / "tiny.distill", tmp_path))
+    trash = {one.name: one for one in data_folder()}["trash"]
+    assert (trash.value, trash.number, trash.is_well) == ("empty", 0, True)
+    for _ in range(2):
+        keep_copy(model)
+    trash = {one.name: one for one in data_folder()}["trash"]
+    assert trash.value.startswith("2 models, 0 pieces, ")
+    assert trash.value.endswith("distill models delete --empty-trash")
+    assert trash.is_well
+    assert 2 * model.stat().st_size < (trash.number or 0) < 2 * model.stat().st_size + 2000
 
 
 def test_a_library_in_good_health_is_counted_and_damage_is_found(model_files: Path, tmp_path: Path) -> None:
