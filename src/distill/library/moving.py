@@ -266,18 +266,24 @@ def move(source: Path, target: Path) -> None:
 
 
 def _recase(source: Path, target: Path) -> None:
-    """Gives a file the same name in other capitals, by way of a third name: a disk that does not tell them apart would else see
-    nothing to do."""
+    """Gives a file the same name in other capitals.
+
+    Most disks that do not tell them apart do so at once. On one that sees nothing to do it goes by way of a third name, under
+    which a process that is killed in between would leave it.
+    """
     between = source.with_name(f".distill-{secrets.token_hex(4)}.part{source.suffix}")
     try:
-        source.replace(between)
-        try:
-            between.replace(target)
-        except OSError:
-            between.replace(source)
-            raise
-        # It is still there where both names were links to one file, as a disk that tells them apart may have.
-        between.unlink(missing_ok=True)
+        source.replace(target)
+        names = {path.name for path in target.parent.iterdir()}
+        if target.name not in names:
+            source.replace(between)
+            try:
+                between.replace(target)
+            except OSError:
+                between.replace(source)
+                raise
+        elif source.name in names:  # both were links to one file, as a disk that tells them apart may have
+            source.unlink()
         sync_folder(target.parent)
     except OSError as error:
         raise output_error(target, error) from error
