@@ -121,6 +121,50 @@ def test_of_many_files_the_first_are_shown(page: Page, tmp_path: Path, small_cor
     expect(rows).to_have_count(1)
 
 
+def test_a_folder_is_read_again_whenever_it_is_another(
+    page: Page, until: Callable[..., None], small_corpus: Path
+) -> None:
+    """Guards against "reading again …" for ever: where the server could not begin, where a file was still being copied as it
+    was read, and where one was saved over."""
+    one = page.request.get(f"/api/collections/{places.add_collection(small_corpus).id}").json()
+    known = {"verdict": "used", "reason": "", "fix": "", "remark": ""}
+    file = {"name": "take-0.wav", "seconds": 0.8, "sample_rate": 48_000, "peak_db": -3.0, "silence": 0.0} | known
+    split = {"held_out": [], "held_out_in_part": [], "explanation": ""}
+    report = {"files": [file], "usable": 1, "seconds": 0.8, "channels": 1, "warnings": [], "together": [], "why": ""}
+    report |= {"split": split, "settings": {}}
+    now, read = {"stamp": "refused"}, []
+
+    def told(route: Route) -> None:
+        is_read = now["stamp"] in read[1:]
+        route.fulfill(json=one | now | {"report": report if is_read else None, "job": None})
+
+    def check(route: Route) -> None:
+        read.append(now["stamp"])
+        if len(read) == 1:
+            route.fulfill(status=500, json={"what": "The disk is full.", "fix": "Make room."})
+        else:
+            now["stamp"] = "copied"  # whatever it was when the reading began
+            route.fulfill(json={})
+
+    page.route("**/api/collections/*", told)
+    page.route("**/api/collections/*/check", check)
+    page.clock.install()
+    page.goto(f"/#/recordings/{one['id']}")
+    refusal, row = page.get_by_text("The disk is full. Make room."), page.locator("table.recordings tbody tr")
+    expect(refusal).to_be_visible()
+    page.clock.fast_forward(4000)
+    page.wait_for_timeout(300)
+    assert read == ["refused"], "one that refuses is not asked again and again"
+    now["stamp"] = "growing"
+    until(page, lambda: page.clock.fast_forward(3000) or row.count() == 1)
+    assert list(dict.fromkeys(read)) == ["refused", "growing", "copied"]
+    expect(refusal).to_have_count(0)
+    now["stamp"] = "saved over"
+    until(page, lambda: page.clock.fast_forward(3000) or "saved over" in read)
+    expect(row).to_contain_text("used")
+    expect(page.get_by_text("reading again")).to_have_count(0)
+
+
 def test_an_empty_folder_says_what_to_do(page: Page, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     one = places.add_collection(tmp_path / "empty")

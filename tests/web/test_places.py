@@ -168,6 +168,16 @@ def test_a_link_to_nothing_hides_no_change_of_a_folder(tmp_path: Path) -> None:
     assert len({*stamps, ""}) == 4
 
 
+def test_whoever_asks_again_is_told_that_a_file_was_saved_over(client: Any, tmp_path: Path) -> None:
+    """Guards against a page that sees the same folder, with as many files, and waits for ever for another verdict."""
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    one = places.add_collection(tmp_path).id
+    before = client.get(f"/api/collections/{one}").json()["stamp"]
+    assert client.get(f"/api/collections/{one}").json()["stamp"] == before
+    (tmp_path / "a.wav").write_bytes(b"RIFF, and more")
+    assert client.get(f"/api/collections/{one}").json()["stamp"] != before
+
+
 def test_nobody_overwrites_what_another_tab_leaves_out(named: places.Collection, client: Any) -> None:
     names = [f"take-{number}.wav" for number in range(6)]
     with ThreadPoolExecutor(6) as tabs:
