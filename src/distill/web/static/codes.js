@@ -53,7 +53,7 @@ function Opener({ models, beside, onOpened }) {
       <label class="field"><span>Search</span><input type="search" value=${search} placeholder="Name" onInput=${(event) => setSearch(event.target.value)} /></label>
     </div>
     <label class=${`drop ${over ? "over" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)} onDrop=${(event) => { event.preventDefault(); setOver(false); take(event.dataTransfer.files); }}>
-      <input type="file" class="unseen" accept="audio/*,.codes" aria-label="Choose an audio file or a .codes file" onChange=${(event) => take(event.target.files)} />
+      <input type="file" class="unseen" accept="audio/*,.codes" aria-label="Choose an audio file or a .codes file" onChange=${(event) => { const files = [...event.target.files]; event.target.value = ""; take(files); }} />
       <span role="status">${opening ? `Opening ${opening} …` : html`Drop an audio file or a .codes file here, or <u>choose one</u>`}</span>
     </label>
     <div class="lists">

@@ -47,27 +47,27 @@ function Dial({ value, onInput }) {
 }
 
 function Shape({ form, set, model, pieces }) {
-  const field = (name) => ({ value: form[name], onInput: (value) => set({ ...form, [name]: value }) });
+  const field = (name) => ({ value: form[name], onInput: (value) => set({ [name]: value }) });
   const many = html`<${Field} label="Pieces" type="number" min="1" max="64" required ...${field("count")} />`;
   if (form.kind === "loop") {
-    return html`<${Tick} label="By beats and tempo" checked=${form.byBeats} onInput=${(byBeats) => set({ ...form, byBeats })} />
+    return html`<${Tick} label="By beats and tempo" checked=${form.byBeats} onInput=${(byBeats) => set({ byBeats })} />
       <div class="fields three">${form.byBeats ? html`<${Field} label="Beats" type="number" min="1" required ...${field("beats")} /><${Field} label="Tempo, BPM" type="number" min="20" max="400" step="any" required ...${field("bpm")} />` : html`<${Field} label="Seconds" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />`}${many}</div>`;
   }
   if (form.kind === "infill") {
     const [from, to] = form.selection ?? [0, 0];
-    const edge = (which) => (value) => { const next = [from, to]; next[which] = Number(value); set({ ...form, selection: next }); };
-    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what to replace." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection} onSelect=${(selection) => set({ ...form, selection })} onPick=${(given) => set({ ...form, given, selection: null })} />
+    const edge = (which) => (value) => { const next = [from, to]; next[which] = Number(value); set({ selection: next }); };
+    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what to replace." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection} onSelect=${(selection) => set({ selection })} onPick=${(given) => set({ given, selection: null })} />
       <div class="fields three"><${Field} label="From, s" type="number" min="0" step="any" value=${from.toFixed(2)} onInput=${edge(0)} /><${Field} label="To, s" type="number" min="0" step="any" value=${to.toFixed(2)} onInput=${edge(1)} />${many}</div>`;
   }
   return html`<div class="fields"><${Field} label="Seconds" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />${many}</div>
-    <details open=${Boolean(form.given)}><summary>Go on from ${form.given ? nameOf(form.given) : "a sound"}</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ ...form, given })} /></details>`;
+    <details open=${Boolean(form.given)}><summary>Go on from ${form.given ? nameOf(form.given) : "a sound"}</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ given })} /></details>`;
 }
 
 function Finer({ form, set, names }) {
-  const field = (name) => ({ value: form[name], onInput: (value) => set({ ...form, [name]: value }) });
-  const level = (number) => ({ value: form.temperature[number], onInput: (value) => set({ ...form, temperature: form.temperature.map((one, at) => (at === number ? value : one)) }) });
+  const field = (name) => ({ value: form[name], onInput: (value) => set({ [name]: value }) });
+  const level = (number) => ({ value: form.temperature[number], onInput: (value) => set({ temperature: form.temperature.map((one, at) => (at === number ? value : one)) }) });
   return html`<details><summary>Advanced</summary><div class="stack">
-    <${Tick} label="A temperature for each level" checked=${form.perLevel} onInput=${(perLevel) => set({ ...form, perLevel })} />
+    <${Tick} label="A temperature for each level" checked=${form.perLevel} onInput=${(perLevel) => set({ perLevel })} />
     <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="5" step="0.05" required ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="5" step="0.05" required hint="Below 1 safer, above 1 wilder" ...${level(0)} />`}
       <${Field} label="Top-k" type="number" min="0" max="1024" hint="Draws from this many likeliest codes; 0 is all" ...${field("top_k")} />
       <${Field} label="Top-p" type="number" min="0.01" max="1" step="any" placeholder="by the dial" hint="Draws from the likeliest codes, up to this share of the odds" ...${field("top_p")} />
@@ -133,18 +133,17 @@ function Form({ models, model, pieces, form, set }) {
   const make = async () => {
     if (!isFilled(own.current)) return;
     const job = await post("/api/generate", { model, settings: asked(form, names.length) });
-    if (!form.locked) set({ ...form });
     refresh("/api/jobs");
     if (job.state === "failed") say(job.what, { tone: "bad" });
   };
   const ready = form.kind !== "infill" || (form.given && form.selection && form.selection[1] > form.selection[0]);
   return html`<form class="card stack form" aria-label="What to make" ref=${own} onSubmit=${(event) => event.preventDefault()}>
     <${Choice} label="Model" value=${model} onInput=${(id) => go("generate", id)} options=${models.map((one) => [one.id, one.name])} />
-    <${Segments} label="What" value=${form.kind} onInput=${(kind) => set({ ...form, kind })} options=${[["audio", "Piece"], ["loop", "Loop"], ["infill", "Infill"]]} />
+    <${Segments} label="What" value=${form.kind} onInput=${(kind) => set({ kind })} options=${[["audio", "Piece"], ["loop", "Loop"], ["infill", "Infill"]]} />
     <${Shape} form=${form} set=${set} model=${model} pieces=${pieces} />
-    <${Dial} value=${form.originality} onInput=${(originality) => set({ ...form, originality })} />
-    <div><${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ ...form, voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} /><small>${VOICES[form.voice]}</small></div>
-    <div class="seed" title="Chance begins from the seed: the same one with the same settings makes the same sound"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
+    <${Dial} value=${form.originality} onInput=${(originality) => set({ originality })} />
+    <div><${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} /><small>${VOICES[form.voice]}</small></div>
+    <div class="seed" title="Chance begins from the seed: the same one with the same settings makes the same sound"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
     <${Finer} form=${form} set=${set} names=${names} /><${Presets} form=${form} levels=${names.length} onUse=${(settings) => { set(fromSettings(settings)); say("The preset's settings are in the form"); }} />
     ${!ready && html`<small>Choose a recording, and drag over the part to replace.</small>`}
     <${Action} kind="primary big" act=${make} disabled=${!ready} data-test="make">Make sound<//>
@@ -153,7 +152,9 @@ function Form({ models, model, pieces, form, set }) {
 
 function Generate({ path }) {
   const { data: all } = usePolled("/api/models", 4000);
-  const [form, set] = useRemembered("generate", FRESH);
+  const [form, change] = useRemembered("generate", FRESH);
+  /** Changes a part of the form as it is by then: what is dragged or uploaded comes long after the form was drawn. */
+  const set = (part) => change((before) => ({ ...FRESH, ...before, ...part }));
   const [sides, choose] = useState({});
   const [shown, show] = useState("all");
   const [most, more] = useState(SHOWN);
