@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from distill.files.atomic import make_folder
 from distill.making.choice import Choice
 from distill.making.drawing import Sampling
 from distill.making.loops import loop_samples
@@ -17,7 +18,8 @@ from distill.making.request import Request
 from distill.making.voices import VoiceSettings
 from distill.originality.dial import Dial
 from distill.web import places
-from distill.web.settings import as_asked
+from distill.web.routes.generate import _options
+from distill.web.settings import Settings, as_asked
 
 
 def asked(originality: float, bpm: float | None = None) -> dict[str, Any]:
@@ -43,6 +45,13 @@ def test_a_loop_keeps_its_tempo(bpm: float) -> None:
     """Guards against every loop coming back at 120 BPM."""
     settings = as_asked(asked(0.5, bpm), 0)
     assert (settings.beats, settings.bpm) == (8, bpm)
+
+
+def test_a_passage_is_asked_for_as_exactly_as_it_was() -> None:
+    """Guards against an end that is rounded past that of the recording, which is then refused."""
+    (make_folder(places.uploads()) / "a.wav").write_bytes(b"RIFF")
+    words = _options(Settings(kind="infill", given="upload:a.wav", begin=0.123456, end=9.98765))
+    assert [words[words.index(edge) + 1] for edge in ("--from", "--to")] == ["0.123456", "9.98765"]
 
 
 def test_what_earlier_versions_noted_is_as_usual() -> None:
@@ -78,10 +87,22 @@ def test_a_redrawn_passage_comes_back_with_its_recording(
 ) -> None:
     one = places.add_collection(small_corpus)
     use(kind="infill", given=str(small_corpus / "take-1.wav"), begin=0.2, end=0.5)
-    expect(page.get_by_label("From, s")).to_have_value("0.20")
-    expect(page.get_by_label("To, s")).to_have_value("0.50")
+    begin, end, make = page.get_by_label("From, s"), page.get_by_label("To, s"), page.locator("[data-test=make]")
+    expect(begin).to_have_value("0.2")
+    expect(end).to_have_value("0.5")
     expect(page.get_by_label("Recording", exact=True)).to_have_value(f"recording:{one.id}/take-1.wav")
-    expect(page.locator("[data-test=make]")).to_be_enabled()
+    expect(make).to_be_enabled()
+    # Guards against "1.00" where 1 was typed over what was there, and 9.125 on its way; and against texts compared as texts.
+    begin.select_text()
+    begin.press_sequentially("9.125")
+    expect(begin).to_have_value("9.125")
+    expect(make).to_be_disabled()
+    end.fill("10")
+    page.route("**/api/generate", lambda route: route.fulfill(json={"state": "waiting"}))
+    with page.expect_request("**/api/generate") as request:
+        make.click()
+    settings = request.value.post_data_json["settings"]
+    assert (settings["begin"], settings["end"]) == (9.125, 10)
     places.forget_collection(one)
     page.reload()
     page.get_by_label("More to do with tiny-0").click()

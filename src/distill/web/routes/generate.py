@@ -222,9 +222,9 @@ def _options(wanted: Settings) -> list[str | Path]:
             "--infill",
             places.sound(wanted.given),
             "--from",
-            f"{wanted.begin:.4f}",
+            str(wanted.begin),
             "--to",
-            f"{wanted.end:.4f}",
+            str(wanted.end),
         ]
     if wanted.kind == "loop" and wanted.beats is not None and wanted.bpm is not None:
         return [*words, "--loop", "--beats", str(wanted.beats), "--bpm", f"{wanted.bpm:g}"]

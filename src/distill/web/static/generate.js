@@ -13,16 +13,20 @@ const FRESH = {
 };
 const SHOWN = 40;  // pieces at once: each has a picture to draw
 const optional = (text) => (text === "" ? null : Number(text));
+/** The two places of a selection as they stand in the form, from those of a drag: to the millisecond, and never past the end. */
+const marked = (places) => places.map((at) => String(Math.floor(1000 * at + 1e-6) / 1000));
+/** And back; `[0, 0]` where there is none. */
+const placesOf = (form) => (form.selection ?? [0, 0]).map(Number);
 
 /** The form's values as the server wants them. */
 function asked(form, levels) {
-  const isInfill = form.kind === "infill";
+  const [begin, end] = form.kind === "infill" ? placesOf(form) : [0, 0];
   return {
     kind: form.kind, seconds: Number(form.seconds), count: Number(form.count), originality: Number(form.originality), voice: form.voice,
     temperature: (form.perLevel ? form.temperature.slice(0, levels) : form.temperature.slice(0, 1)).map(Number), top_k: Number(form.top_k), top_p: optional(form.top_p),
     variety: Number(form.variety), max_similarity: optional(form.max_similarity), seed: form.locked ? Number(form.seed) : null,
     beats: form.kind === "loop" && form.byBeats ? Number(form.beats) : null, bpm: form.kind === "loop" && form.byBeats ? Number(form.bpm) : null,
-    given: form.kind === "loop" ? "" : form.given, begin: isInfill ? form.selection?.[0] ?? 0 : 0, end: isInfill ? form.selection?.[1] ?? 0 : 0, format: form.format,
+    given: form.kind === "loop" ? "" : form.given, begin, end, format: form.format,
   };
 }
 /** And back, from the settings of a piece or a preset. */
@@ -33,7 +37,7 @@ function fromSettings(settings) {
     ...FRESH, kind, seconds: text(settings.seconds), count: text(settings.count), voice: settings.voice, originality: settings.originality,
     perLevel: temperature.length > 1, temperature: [0, 1, 2, 3].map((level) => text(temperature[level], temperature[0])),
     top_k: text(settings.top_k), top_p: text(settings.top_p), variety: text(settings.variety), max_similarity: text(settings.max_similarity),
-    locked: seed != null, seed: text(seed, FRESH.seed), format: settings.format, given, selection: kind === "infill" && given ? [begin, end] : null,
+    locked: seed != null, seed: text(seed, FRESH.seed), format: settings.format, given, selection: kind === "infill" && given ? [text(begin), text(end)] : null,
     byBeats: kind !== "loop" || settings.beats != null, beats: text(settings.beats, FRESH.beats), bpm: text(settings.bpm, FRESH.bpm),
   };
 }
@@ -54,10 +58,9 @@ function Shape({ form, set, model, pieces }) {
       <div class="fields three">${form.byBeats ? html`<${Field} label="Beats" type="number" min="1" required ...${field("beats")} /><${Field} label="Tempo, BPM" type="number" min="20" max="400" step="any" required ...${field("bpm")} />` : html`<${Field} label="Seconds" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />`}${many}</div>`;
   }
   if (form.kind === "infill") {
-    const [from, to] = form.selection ?? [0, 0];
-    const edge = (which) => (value) => { const next = [from, to]; next[which] = Number(value); set({ selection: next }); };
-    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what to replace." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection} onSelect=${(selection) => set({ selection })} onPick=${(given) => set({ given, selection: null })} />
-      <div class="fields three"><${Field} label="From, s" type="number" min="0" step="any" value=${from.toFixed(2)} onInput=${edge(0)} /><${Field} label="To, s" type="number" min="0" step="any" value=${to.toFixed(2)} onInput=${edge(1)} />${many}</div>`;
+    const [from, to] = form.selection ?? ["0", "0"];
+    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what to replace." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection && placesOf(form)} onSelect=${(places) => set({ selection: marked(places) })} onPick=${(given) => set({ given, selection: null })} />
+      <div class="fields three"><${Field} label="From, s" type="number" min="0" step="any" required value=${from} onInput=${(text) => set({ selection: [text, to] })} /><${Field} label="To, s" type="number" min="0" step="any" required value=${to} onInput=${(text) => set({ selection: [from, text] })} />${many}</div>`;
   }
   return html`<div class="fields"><${Field} label="Seconds" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />${many}</div>
     <details open=${Boolean(form.given)}><summary>Go on from ${form.given ? nameOf(form.given) : "a sound"}</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ given })} /></details>`;
@@ -136,7 +139,8 @@ function Form({ models, model, pieces, form, set }) {
     refresh("/api/jobs");
     if (job.state === "failed") say(job.what, { tone: "bad" });
   };
-  const ready = form.kind !== "infill" || (form.given && form.selection && form.selection[1] > form.selection[0]);
+  const [begin, end] = placesOf(form);
+  const ready = form.kind !== "infill" || (form.given && end > begin);
   return html`<form class="card stack form" aria-label="What to make" ref=${own} onSubmit=${(event) => event.preventDefault()}>
     <${Choice} label="Model" value=${model} onInput=${(id) => go("generate", id)} options=${models.map((one) => [one.id, one.name])} />
     <${Segments} label="What" value=${form.kind} onInput=${(kind) => set({ kind })} options=${[["audio", "Piece"], ["loop", "Loop"], ["infill", "Infill"]]} />
