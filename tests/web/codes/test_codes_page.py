@@ -4,7 +4,7 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,11 +33,16 @@ PATIENCE_MS = 100_000
 
 
 @pytest.fixture
-def page(page: Page, server: str, model: str) -> Iterator[Page]:
+def wrong() -> list[str]:
+    """What the browser complains of; whoever means it to takes it out."""
+    return []
+
+
+@pytest.fixture
+def page(page: Page, server: str, model: str, wrong: list[str]) -> Iterator[Page]:
     """A page for the tab Codes: the browser complains of nothing, and asks no other place for anything."""
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
-    wrong: list[str] = []
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
     page.on(
         "request", lambda asked: None if asked.url.startswith((server, "blob:", "data:")) else wrong.append(asked.url)
@@ -285,8 +290,9 @@ def test_what_was_done_is_said_with_the_names_that_the_levels_were_given(page: P
     assert "on Groove" in (page.locator("[data-test=undo]").get_attribute("title") or "")
 
 
-def test_two_tabs_on_one_sound(page: Page, client: httpx.Client) -> None:
-    """Guards against a tab that shows, and copies, codes that another tab has long changed."""
+def test_two_tabs_on_one_sound(page: Page, client: httpx.Client, until: Callable[..., None], wrong: list[str]) -> None:
+    """Guards against an edit of columns that another tab has moved, against a tab that goes on showing what was, and against
+    a second edit that is taken for another tab's because the answer to the first has not come yet."""
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()
     page.locator(".grid-place canvas").wait_for()
@@ -296,11 +302,35 @@ def test_two_tabs_on_one_sound(page: Page, client: httpx.Client) -> None:
     assert client.post(f"/api/codes/sheets/{one}/edits", json=elsewhere).status_code == 200
     drag(page, 0, (2, 9), (0, 1))
     page.keyboard.press("m")
-    page.wait_for_function("() => document.querySelector('[data-test=undo]').title.includes('Mirrored')")
+    expect(page.locator(".message.bad")).to_contain_text("changed in another tab")
     expect(page.locator(".sheet-title small")).to_contain_text("0.64 s")
+    assert ["400" in words for words in wrong] == [True]
+    wrong.clear()
+    page.evaluate("""() => {
+        for (const key of ["m", "m"])
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    }""")
+    until(page, lambda: len(client.get(f"/api/codes/sheets/{one}").json()["past"]) == 3)
+    expect(page.locator("[data-test=said]")).to_contain_text("Mirrored")
     drag(page, 0, (4, 4), (1, 1))
     page.keyboard.press("ArrowUp")
     expect(page.locator("[data-test=chosen]")).to_contain_text("Structure")
+
+
+def test_proposals_for_what_is_not_selected_any_more_are_not_offered(page: Page, until: Callable[..., None]) -> None:
+    """Guards against a proposal that is taken where the columns it was drawn for no longer are."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    page.locator(".grid-place canvas").wait_for()
+    held: list[Route] = []
+    page.route("**/reimagine", lambda route: held.append(route))
+    drag(page, 0, (2, 9), (0, 1))
+    press(page, "reimagine")
+    until(page, lambda: bool(held))
+    drag(page, 0, (12, 19), (0, 1))
+    held[0].fulfill(json=[{"codes": "", "seed": 1, "words": "Re-imagined"}])
+    expect(page.locator(".message.bad")).to_contain_text("re-imagine it again")
+    expect(page.locator("[data-test=take-proposal]")).to_have_count(0)
 
 
 def test_the_codebook_finds_its_places(page: Page, client: httpx.Client) -> None:
