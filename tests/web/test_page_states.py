@@ -37,6 +37,24 @@ def test_what_is_made_is_listed_in_its_turn(page: Page, note_piece: Callable[...
     expect(page.locator(".working button")).to_have_text(["Stop", "Cancel"])
 
 
+def test_new_pieces_of_another_model_are_said_to_be_its_own(
+    page: Page, note_piece: Callable[..., str], model_files: Path, tmp_path: Path
+) -> None:
+    """Guards against "2 new pieces are here", with an old one to play, of the model that is looked at."""
+    path = Path(shutil.copy(model_files / "other.distill", tmp_path / "other.distill"))
+    other = places.model_id(Library(lambda _: None).note_model(path))
+    about = {"model": str(path), "settings": {"count": 2}}
+    job = {**JOB, "id": "1", "title": "2 × 10 s with other", "state": "running", "about": about}
+    page.route("**/api/jobs?lane=making", lambda route: route.fulfill(json=[job]))
+    page.goto(f"/#/generate/{note_piece()}")
+    expect(page.locator(".working h3")).to_have_text("2 × 10 s with other")
+    job["state"] = "finished"
+    said = page.locator(".message")
+    expect(said).to_contain_text("2 new pieces of other are made")
+    said.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(re.compile(f"#/generate/{other}$"))
+
+
 def test_a_piece_whose_file_is_gone_can_be_made_again_and_not_compared(
     page: Page, note_piece: Callable[..., str], tmp_path: Path
 ) -> None:

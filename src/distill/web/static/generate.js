@@ -182,6 +182,12 @@ function Generate({ path }) {
     await again();
     if (job.state !== "finished" || job.kind !== "generate") return;
     const made = job.about.settings?.count ?? 1;
+    const maker = models.find((one) => one.file === job.about.model);
+    if (maker?.id !== model) {  // it was asked for before another model was looked at
+      const whose = maker ? ` of ${maker.name}` : "";
+      say(made === 1 ? `A new piece${whose} is made` : `${made} new pieces${whose} are made`, maker && { undo: { label: "Show", act: () => go("generate", maker.id) } });
+      return;
+    }
     show("all");
     const newest = (await get(`/api/pieces?model=${model}`))[0];
     say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, newest && { undo: { label: "Play", act: () => play(`piece:${newest.id}`, { from: 0, label: newest.name, loop: newest.request.kind === "loop" }).catch(sayWrong) } });
