@@ -115,15 +115,15 @@ def generate(asked: Asked) -> JobView:
 
 
 @router.get("/pieces")
-def pieces(model: str | None = None) -> list[PieceView]:
-    """What was made, the newest first; with one model, or with all. Of older ones those that are kept."""
+def pieces(model: str | None = None, whole: bool = False) -> list[PieceView]:
+    """What was made, the newest first; with one model, or with all. Of older ones those that are kept, or the ``whole``."""
     _tidy()
     library = places.library()
     entries = library.models()
     origin = None if model is None else places.model(model).origin
     made = library.generations(origin)
     kept = _kept()
-    older = [one for one in made[:-_SHOWN] if one.id in kept]
+    older = [one for one in made[:-_SHOWN] if whole or one.id in kept]
     shown = [*older, *made[-_SHOWN:]]
     there = library.there(shown)
     return [_piece(one, entries, there) for one in reversed(shown)]

@@ -1,6 +1,7 @@
 """Trainings, read from their folders, wherever they were started: follow and stop them."""
 
 import dataclasses
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -70,6 +71,8 @@ class Trainings(BaseModel):
     """All there is to see of trainings."""
 
     runs: list[RunView]
+    are_all: bool
+    """Whether there are no earlier ones on the list."""
     jobs: list[TrainingJob]
     """Those that are at work, wait in line, or failed before there was a run."""
 
@@ -159,11 +162,15 @@ def all_runs() -> Trainings:
         for job in jobs.jobs()
         if job.lane == "training" and (not job.is_over or job.state in ("failed", "interrupted"))
     ]
-    statuses = [look_at(folder) for folder in run_folders()[:_SHOWN]]
-    unlisted = {one.run_folder for one in statuses if one.state != "running" and is_unlisted(one.run_folder)}
-    views = [_run_view(status, active) for status in statuses if status.record and status.run_folder not in unlisted]
-    pending = [TrainingJob(**view(job).model_dump(), run=_run_of(job, statuses)) for job in active]
-    return Trainings(runs=views, jobs=[job for job in pending if job.run is None or job.state == "waiting"][:10])
+    listed = (look_at(folder) for folder in run_folders() if not is_unlisted(folder))
+    views = [_run_view(status, active) for status in islice((one for one in listed if one.record), _SHOWN)]
+    begun = places.library().runs() if active else []
+    pending = [TrainingJob(**view(job).model_dump(), run=_run_of(job, begun)) for job in active]
+    return Trainings(
+        runs=views,
+        are_all=next(listed, None) is None,
+        jobs=[job for job in pending if job.run is None or job.state == "waiting"],
+    )
 
 
 @router.get("/runs/{run}")
@@ -253,7 +260,8 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
     record, stage = status.record, status.stage
     is_running = status.state == "running"
     left = stage.remaining_s if stage is not None and is_running else None
-    job = next((job for job in active if record is not None and not job.is_over and _runs_it(job, record)), None)
+    own = (job for job in active if record is not None and _runs_it(job, job.running.get("process"), record))
+    job = next((job for job in own if not job.is_over), None)
     ends = None if job is None else job.done_at
     return RunView(
         name=status.run_folder.name,
@@ -273,18 +281,19 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
     )
 
 
-def _run_of(job: jobs.Job, statuses: list[RunStatus]) -> str | None:
-    runs = (status for status in statuses if status.record is not None and _runs_it(job, status.record))
-    return next((status.run_folder.name for status in runs), None)
+def _run_of(job: jobs.Job, records: list[RunRecord]) -> str | None:
+    process = job.running.get("process")
+    return next((Path(one.events).parent.name for one in records if _runs_it(job, process, one)), None)
 
 
-def _runs_it(job: jobs.Job, record: RunRecord) -> bool:
-    """Whether a job runs this training, or is to go on with it; an earlier model of the same name is another one."""
+def _runs_it(job: jobs.Job, process: dict[str, Any] | None, record: RunRecord) -> bool:
+    """Whether a job, of which this ``process`` is at work, runs this training, or is to go on with it; an earlier model of the
+    same name is another one."""
     if job.lane != "training":
         return False
     is_later = job.about.get("model") == record.model and record.started >= job.created
     is_resumed = job.about.get("run") == Path(record.events).parent.name
-    is_same = record.process is not None and job.running.get("process") == record.process
+    is_same = record.process is not None and process == record.process
     return is_same or is_later or is_resumed
 
 

@@ -21,7 +21,7 @@ function Opener({ models, beside, onOpened }) {
   useEffect(() => {
     let gone = false;
     attempt(async () => {
-      const [kept, made] = await Promise.all([get(`/api/codes/models/${model.id}/recordings`), get(`/api/pieces?model=${model.id}`)]);
+      const [kept, made] = await Promise.all([get(`/api/codes/models/${model.id}/recordings`), get(`/api/pieces?model=${model.id}&whole=true`)]);
       if (!gone) { setRecordings(kept); setPieces(made.filter((one) => one.is_there)); }
     });
     return () => { gone = true; };

@@ -162,6 +162,7 @@ function Generate({ path }) {
   const [sides, choose] = useState({});
   const [shown, show] = useState("all");
   const [most, more] = useState(SHOWN);
+  const [isWhole, askWhole] = useState(false);  // the newest come without being asked for
   const [warned, warn] = useState([]);
   const opened = useRef(Date.now());
   const models = (all ?? []).filter((one) => one.has_prior && one.is_there);
@@ -170,7 +171,9 @@ function Generate({ path }) {
   useEffect(() => { if (path[0]) remember({ id: path[0], at: Date.now() }); }, [path[0]]);
   const before = models.find((one) => one.id === last.id && !(Date.parse(models[0].created) > last.at));
   const model = (models.find((one) => one.id === path[0]) ?? before ?? models[0])?.id;
-  const { data: pieces, again } = usePolled(model ? `/api/pieces?model=${model}` : null, 4000);
+  const newest = usePolled(model ? `/api/pieces?model=${model}` : null, 4000);
+  const every = usePolled(model && isWhole ? `/api/pieces?model=${model}&whole=true` : null, 4000);
+  const pieces = every.data ?? newest.data;
   if (!all) return html`<div aria-busy="true"></div>`;
   if (!model) {
     return html`<${Empty} title="First, a model" actions=${html`<a class="button primary big" href=${address("train")}>Train a model</a>`}>
@@ -179,7 +182,7 @@ function Generate({ path }) {
   const fresh = (one) => Date.parse(one.made) > opened.current;
   const done = async (job) => {
     warn(job.warnings);
-    await again();
+    await Promise.all([newest.again(), every.again()]);
     if (job.state !== "finished" || job.kind !== "generate") return;
     const made = job.about.settings?.count ?? 1;
     const maker = models.find((one) => one.file === job.about.model);
@@ -189,11 +192,13 @@ function Generate({ path }) {
       return;
     }
     show("all");
-    const newest = (await get(`/api/pieces?model=${model}`))[0];
-    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, newest && { undo: { label: "Play", act: () => play(`piece:${newest.id}`, { from: 0, label: newest.name, loop: newest.request.kind === "loop" }).catch(sayWrong) } });
+    const latest = (await get(`/api/pieces?model=${model}`))[0];
+    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, latest && { undo: { label: "Play", act: () => play(`piece:${latest.id}`, { from: 0, label: latest.name, loop: latest.request.kind === "loop" }).catch(sayWrong) } });
   };
   const kept = (pieces ?? []).filter((one) => one.kept);
   const listed = shown === "kept" ? kept : pieces ?? [];
+  const inAll = shown === "kept" ? kept.length : Math.max(listed.length, models.find((one) => one.id === model).pieces);
+  const earlier = () => { more(most + SHOWN); if (most + SHOWN > listed.length && inAll > listed.length) askWhole(true); };
   const piece = (side) => pieces?.find((one) => one.id === sides[side] && one.is_there);
   const use = async (one) => {
     const { settings } = await get(`/api/pieces/${one.id}`);
@@ -209,10 +214,10 @@ function Generate({ path }) {
         ${pieces && !pieces.length && html`<${Empty} title="Nothing made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}<//>
       ${warned.map((text) => html`<${Alert}>${text}<//>`)}
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
-      ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
+      ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(inAll, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
       ${shown === "kept" && kept.length > 0 && html`<p><a class="button small" download href=${query("/api/kept", { model })}>Save all kept pieces (ZIP)</a></p>`}
       ${listed.slice(0, most).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (levels.has(one.id) ? { level: levels.get(one.id) } : {})} />`)}
-      ${listed.length > most && html`<p><button type="button" onClick=${() => more(most + SHOWN)} data-test="earlier">Earlier ones (${listed.length - most})</button></p>`}
+      ${inAll > most && html`<p><button type="button" onClick=${earlier} data-test="earlier">Earlier ones (${inAll - most})</button></p>`}
     </div></div>`;
 }
 

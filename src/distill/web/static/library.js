@@ -151,10 +151,10 @@ function Model({ id }) {
       <section class="card" aria-label="Where it comes from"><header><h3>Where it comes from</h3></header><dl class="facts"><dt>Began from</dt><dd>${model.base}</dd><dt>Nearer voice</dt><dd>${model.voice === "recordings" ? "grains of the recordings" : "the codec"}</dd>
         ${model.reports.length > 0 && html`<dt>Reports</dt><dd>${model.reports.map((page) => html`<a target="_blank" rel="noopener" href=${`/api/reports/${id}/${encodeURIComponent(page)}`}>${page.replace(/\.html$/, "")}</a> `)}</dd>`}</dl>
         ${model.recordings.length > 0 && html`<details><summary>${count(model.recordings.length, "recording")}</summary><ul class="names">${model.recordings.map((name) => html`<li>${name}</li>`)}</ul></details>`}</section></div>
-    <div class="head"><h2>Made with it</h2><span class="soft">${pieces ? count(pieces.length, "piece") : ""}</span></div>
+    <div class="head"><h2>Made with it</h2><span class="soft">${pieces ? count(model.pieces, "piece") : ""}</span></div>
     ${pieces && !pieces.length && html`<p class="soft">Nothing yet. <a href=${address("generate", id)}>Make sound</a></p>`}
     <div class="cards two">${(pieces ?? []).slice(0, SHOWN).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}</div>
-    ${pieces?.length > SHOWN && html`<p><a href=${address("generate", id)}>All ${pieces.length} pieces</a></p>`}
+    ${pieces?.length > SHOWN && html`<p><a href=${address("generate", id)}>All ${model.pieces} pieces</a></p>`}
   </div>`;
 }
 

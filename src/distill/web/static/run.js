@@ -163,7 +163,7 @@ function FirstSound({ run }) {
   const { data: pieces } = usePolled(`/api/pieces?model=${run.model_id}`, 3000);
   if (!pieces?.length) return null;
   return html`<section class="stack" aria-label="New sound"><h2 class="minor">New sound</h2>${pieces.slice(0, 2).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}
-    ${pieces.length > 2 && html`<p><a href=${address("generate", run.model_id)}>All ${pieces.length} pieces</a></p>`}</section>`;
+    ${pieces.length > 2 && html`<p><a href=${address("generate", run.model_id)}>All pieces</a></p>`}</section>`;
 }
 
 export function Run({ name }) {

@@ -107,7 +107,8 @@ function Runs({ all, chosen }) {
     while (failed.length && run.state !== "running" && Date.parse(failed[0].created) > Date.parse(run.started)) lines.push(asked(failed.shift()));
     lines.push(begun(run));
   }
-  return html`<nav class="list" aria-label="Trainings">${lines}${failed.map(asked)}</nav>`;
+  return html`<nav class="list" aria-label="Trainings">${lines}${failed.map(asked)}</nav>
+    ${all.are_all === false && html`<p class="soft">These are the newest; each model in <a href=${address("library")}>Library</a> has all of its trainings.</p>`}`;
 }
 
 /** A training that was asked for and has no run yet: it reads the recordings, waits in line, or failed. */
