@@ -124,6 +124,29 @@ def test_a_piece_of_silence_is_not_called_unoriginal(page: Page, note_piece: Cal
     assert [one.get_attribute("class") for one in badges.all()] == ["badge ", "badge bad"]
 
 
+def test_verdicts_that_did_not_come_are_asked_for_again(
+    page: Page, until: Callable[..., None], note_piece: Callable[..., str]
+) -> None:
+    """Guards against a piece without its strip until the page is opened anew: the server was just being started again."""
+    unlike = {"verdict": "Original", "similarity": None, "percentile": None, "recording": "", "reference": None}
+    second = unlike | {"at_seconds": 0.0, "semitones": 0.0, "stretch": 1.0, "is_repeated": False}
+    asked: list[Route] = []
+
+    def judged(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.fulfill(status=500, json={"what": "It is out of order.", "fix": "Try again."})
+        else:
+            route.fulfill(json=route.fetch().json() | {"seconds": [second]})
+
+    page.route("**/api/pieces/1", judged)
+    page.clock.install()
+    page.goto(f"/#/generate/{note_piece()}")
+    strip = page.locator(".origin button")
+    until(page, lambda: page.clock.fast_forward(5000) or strip.count() == 1)
+    assert len(asked) == 2
+
+
 def test_of_many_files_the_first_are_shown(page: Page, tmp_path: Path, small_corpus: Path) -> None:
     """Guards against a page of 29 000 pixels on a phone."""
     (tmp_path / "many").mkdir()

@@ -3,7 +3,9 @@
 The last two need Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves them out.
 """
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from distill.making.request import Request
 from distill.making.voices import VoiceSettings
 from distill.originality.dial import Dial
 from distill.web import places
-from distill.web.routes.generate import _options
+from distill.web.routes import generate
 from distill.web.settings import Settings, as_asked
 
 
@@ -50,13 +52,30 @@ def test_a_loop_keeps_its_tempo(bpm: float) -> None:
 def test_a_passage_is_asked_for_as_exactly_as_it_was() -> None:
     """Guards against an end that is rounded past that of the recording, which is then refused."""
     (make_folder(places.uploads()) / "a.wav").write_bytes(b"RIFF")
-    words = _options(Settings(kind="infill", given="upload:a.wav", begin=0.123456, end=9.98765))
+    words = generate._options(Settings(kind="infill", given="upload:a.wav", begin=0.123456, end=9.98765))
     assert [words[words.index(edge) + 1] for edge in ("--from", "--to")] == ["0.123456", "9.98765"]
 
 
 def test_what_earlier_versions_noted_is_as_usual() -> None:
     settings = as_asked({"kind": "audio", "seconds": 0.2}, 3)
     assert (settings.seconds, settings.seed, settings.originality, settings.temperature) == (0.2, 3, 0.5, [1.0])
+
+
+def test_presets_that_are_kept_at_once_are_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against the preset of one tab that is lost as another tab keeps its own at that moment."""
+    write = generate.write_json
+
+    def slowly(*words: Any) -> None:
+        time.sleep(0.02)
+        write(*words)
+
+    monkeypatch.setattr(generate, "write_json", slowly)
+    names = ["a", "b", "c", "d"]
+    with ThreadPoolExecutor(len(names)) as tabs:
+        list(tabs.map(lambda name: generate.keep_preset(generate.Preset(name=name, settings=Settings())), names))
+        assert [one.name for one in generate.presets()] == names
+        list(tabs.map(generate.forget_preset, names[1:]))
+    assert [one.name for one in generate.presets()] == ["a"]
 
 
 @pytest.fixture

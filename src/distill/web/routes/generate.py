@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from distill.web.zipped import zipped
 
 router = APIRouter(tags=["new audio"])
 _SHOWN = 200
+_one_at_a_time = threading.Lock()
 _told: set[str] = set()
 """What whoever runs the server was warned of already."""
 
@@ -182,17 +184,19 @@ def presets() -> list[Preset]:
 @router.put("/presets")
 def keep_preset(preset: Preset) -> Done:
     """Keeps settings under a name, in place of those it had."""
-    _write([one for one in _presets() if one.name != preset.name] + [preset])
+    with _one_at_a_time:
+        _write([one for one in _presets() if one.name != preset.name] + [preset])
     return Done()
 
 
 @router.delete("/presets/{name}")
 def forget_preset(name: str) -> Done:
     """Forgets settings."""
-    there = _presets()
-    if all(one.name != name for one in there):
-        raise LibraryError(f"There is no preset '{name}'.", "It may have been deleted in another tab.")
-    _write([one for one in there if one.name != name])
+    with _one_at_a_time:
+        there = _presets()
+        if all(one.name != name for one in there):
+            raise LibraryError(f"There is no preset '{name}'.", "It may have been deleted in another tab.")
+        _write([one for one in there if one.name != name])
     return Done()
 
 
