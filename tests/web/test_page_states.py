@@ -45,12 +45,14 @@ def test_new_pieces_of_another_model_are_said_to_be_its_own(
     other = places.model_id(Library(lambda _: None).note_model(path))
     about = {"model": str(path), "settings": {"count": 2}}
     job = {**JOB, "id": "1", "title": "2 × 10 s with other", "state": "running", "about": about}
+    job |= {"warnings": ["The seam may be heard."]}
     page.route("**/api/jobs?lane=making", lambda route: route.fulfill(json=[job]))
     page.goto(f"/#/generate/{note_piece()}")
     expect(page.locator(".working h3")).to_have_text("2 × 10 s with other")
     job["state"] = "finished"
     said = page.locator(".message")
-    expect(said).to_contain_text("2 new pieces of other are made")
+    expect(said).to_contain_text("2 new pieces of other are made. The seam may be heard.")
+    expect(page.locator(".results .alert")).to_have_count(0)
     said.get_by_role("button", name="Show").click()
     expect(page).to_have_url(re.compile(f"#/generate/{other}$"))
 

@@ -181,14 +181,14 @@ function Generate({ path }) {
   }
   const fresh = (one) => Date.parse(one.made) > opened.current;
   const done = async (job) => {
-    warn(job.warnings);
     await Promise.all([newest.again(), every.again()]);
+    const maker = models.find((one) => one.file === job.about.model), isOthers = job.kind === "generate" && maker?.id !== model;
+    if (!isOthers) warn(job.warnings);
     if (job.state !== "finished" || job.kind !== "generate") return;
     const made = job.about.settings?.count ?? 1;
-    const maker = models.find((one) => one.file === job.about.model);
-    if (maker?.id !== model) {  // it was asked for before another model was looked at
+    if (isOthers) {  // it was asked for before another model was looked at
       const whose = maker ? ` of ${maker.name}` : "";
-      say(made === 1 ? `A new piece${whose} is made` : `${made} new pieces${whose} are made`, maker && { undo: { label: "Show", act: () => go("generate", maker.id) } });
+      say([made === 1 ? `A new piece${whose} is made.` : `${made} new pieces${whose} are made.`, ...job.warnings].join(" "), { undo: maker && { label: "Show", act: () => go("generate", maker.id) } });
       return;
     }
     show("all");
