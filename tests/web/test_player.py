@@ -152,3 +152,59 @@ def test_what_is_still_being_loaded_is_cancelled_by_space(
     assert page.evaluate(RESTS)
     page.keyboard.press("Space")
     page.wait_for_function(SOUNDS)
+
+
+def test_what_is_paused_while_it_loads_goes_on_as_itself(page: Page, note_piece: Callable[..., str]) -> None:
+    """Guards against Space that plays the loop before, under the name of the one that was still being loaded."""
+    model = [note_piece(take, take, kind="loop") for take in range(2)][-1]
+    page.add_init_script("""
+        window.heard = [];
+        const start = AudioBufferSourceNode.prototype.start;
+        AudioBufferSourceNode.prototype.start = function (...words) {
+            heard.push(this.buffer.length);
+            return start.apply(this, words);
+        };
+    """)
+    asked: list[Route] = []
+    page.route("**/api/sound/audio?ref=piece%3A2", lambda route: asked.append(route))
+    page.goto(f"/#/generate/{model}")
+    deck = page.get_by_role("region", name="Player")
+    page.get_by_role("button", name="Play tiny-0").click()
+    page.wait_for_function("() => heard.length === 1")
+    page.get_by_role("button", name="Play tiny-1").click()
+    page.keyboard.press("Space")
+    expect(deck.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    for route in asked:
+        route.continue_()
+    page.unroute("**/api/sound/audio?ref=piece%3A2")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => heard.length === 2")
+    expect(deck).to_contain_text("tiny-1")
+    assert page.evaluate("() => heard") == [38_400, 43_200]  # samples of 0.8 and 0.9 s
+
+
+def test_however_often_a_place_is_sought_the_page_draws_as_much(page: Page, model: str) -> None:
+    """Guards against a loop of frames more for every place that a hand on the slider passes."""
+    page.add_init_script("""
+        const frame = requestAnimationFrame;
+        window.asked = 0;
+        window.requestAnimationFrame = (draw) => { asked += 1; return frame(draw); };
+        window.perFrame = async () => {
+            const before = asked;
+            for (let frames = 0; frames < 5; frames += 1) await new Promise(frame);
+            return (asked - before) / 5;
+        };
+    """)
+    page.goto(f"/#/generate/{model}")
+    page.locator("article.piece .play").first.click()
+    page.get_by_role("button", name="Repeat").click()
+    page.wait_for_function(SOUNDS)
+    page.get_by_label("Place in the sound").evaluate("""async (slider) => {
+        for (let at = 0; at < 50; at += 1) {
+            slider.value = at / 100;
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+        }
+    }""")
+    page.wait_for_function(SOUNDS)
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => perFrame()") < 10

@@ -16,12 +16,13 @@ export const playing = shared(NOTHING);
 /** How loud everything is, from 0 to 1, and whether what ends begins again. */
 export const volume = remembered("volume", 1);
 export const repeats = shared(false);
-let heard = { level: 1, loop: false };  // how what is loaded is heard
+let heard = { level: 1, loop: false };  // how what is loaded is heard, or will be once it is ready
 let end = Infinity;
 let then = null;
 let round = null;  // what a loop is heard by
 let wishes = 0;
 let readied = 0;  // the wish that is made ready now
+let frame = 0;
 
 /** A slider that is halfway down sounds about half as loud. */
 export const gain = () => volume.get() ** 2;
@@ -42,10 +43,11 @@ function finish() {
   if (next) next();
 }
 function watch() {
+  cancelAnimationFrame(frame);  // one watches, however often a place is sought
   if (audio.currentTime >= end) {
     audio.pause();
     finish();
-  } else if (!audio.paused) requestAnimationFrame(watch);
+  } else if (!audio.paused) frame = requestAnimationFrame(watch);
 }
 
 /** The address at which a sound is heard. */
@@ -75,6 +77,7 @@ export async function play(reference, { from, to = Infinity, next = null, url = 
   const wish = readied = (wishes += 1);
   then = null;
   unwind();
+  heard = { url, level, loop };
   if (playing.get().reference !== reference) {
     audio.src = url;
     playing.set({ reference, isPlaying: true, label, loop });
@@ -84,7 +87,6 @@ export async function play(reference, { from, to = Infinity, next = null, url = 
     const wound = loop ? await wind(url) : null;
     if (wish !== wishes) return;  // something else was pressed meanwhile
     audio.muted = Boolean(wound);
-    heard = { url, level, loop };
     end = to;
     then = next;
     audio.loop = goesRound();
