@@ -3,6 +3,7 @@
 Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
 """
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -157,3 +158,20 @@ def test_whoever_leaves_while_files_are_copied_is_asked_first(
         until(page, lambda number=number: len(held) > number)
         held[number].continue_()
     expect(page.locator(".message")).to_contain_text("2 files copied")
+
+
+def test_a_file_that_cannot_be_read_any_more_is_named(
+    page: Page, until: Callable[..., None], small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against "Distill does not answer", which a browser's error says of a stick that was pulled out, too."""
+    takes = [Path(shutil.copy(small_corpus / f"take-{one}.wav", tmp_path)) for one in range(2)]
+    held: list[Route] = []
+    page.route("**/api/uploads/recordings/**", lambda route: route.continue_() if held else held.append(route))
+    page.goto("/#/recordings")
+    page.get_by_label("Recordings", exact=True).set_input_files(takes)
+    until(page, lambda: bool(held))
+    takes[1].unlink()
+    held[0].continue_()
+    said = "1 of 2 files could not be copied. take-1.wav cannot be read (any more)."
+    expect(page.locator(".message.bad")).to_have_text(re.compile(re.escape(said)))
+    assert kept("recordings") == ["take-0.wav"]

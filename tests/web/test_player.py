@@ -5,6 +5,8 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 
 import re
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -208,3 +210,24 @@ def test_however_often_a_place_is_sought_the_page_draws_as_much(page: Page, mode
     page.wait_for_function(SOUNDS)
     page.wait_for_timeout(200)
     assert page.evaluate("() => perFrame()") < 10
+
+
+def test_why_a_sound_is_not_heard_is_said_in_words_of_the_page(page: Page, model: str) -> None:
+    """Guards against the browser's own words, of sources and interactions, and against a bar that goes without a word."""
+    gone = {"status": 404, "json": {"error": "gone", "what": "tiny-2.wav is not where it was.", "fix": "Put it back."}}
+    answers: list[dict[str, Any]] = [{"body": "no sound"}, gone]
+    said = ["This browser cannot play that sound (any further).", "tiny-2.wav is not where it was. Put it back."]
+    page.goto(f"/#/generate/{model}")
+    play = page.locator("article.piece .play").first
+    for answer, words in zip(answers, said, strict=True):
+        page.route("**/api/sound/audio?*", partial(Route.fulfill, **answer))
+        play.click()
+        expect(page.locator(".message.bad")).to_contain_text(words)
+        page.unroute("**/api/sound/audio?*")
+    page.get_by_role("button", name="Dismiss").click()
+    play.click()
+    page.wait_for_function(SOUNDS)
+    page.route("**/api/sound/audio?*", partial(Route.fulfill, **gone))
+    page.evaluate("() => document.getElementById('player').dispatchEvent(new Event('error'))")  # it breaks off
+    expect(page.locator(".message.bad")).to_contain_text(said[1])
+    expect(page.get_by_role("region", name="Player")).to_have_count(0)

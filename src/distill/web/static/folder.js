@@ -1,6 +1,6 @@
 // Naming a folder, with completion, and dropping files.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { get, post, query, send } from "./api.js";
+import { get, post, query, send, unreadable } from "./api.js";
 import { html, Action, count } from "./parts.js";
 import { address, attempt, forgetWrong, go, refresh, say, sayWrong } from "./store.js";
 
@@ -63,7 +63,7 @@ export async function upload(files, collection, name, tell) {
   addEventListener("beforeunload", hold);
   for (const [number, { file, below }] of taken.entries()) {
     tell?.(`Copying ${number + 1} of ${taken.length}: ${file.name}`);
-    await send(query(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, { below }), file).catch((error) => wrong.push(`${file.name}: ${error.what}`));
+    await send(query(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, { below }), file).catch(({ what }) => wrong.push(what.startsWith(file.name) ? what : `${file.name}: ${what}`));
   }
   removeEventListener("beforeunload", hold);
   refresh("/api/collections");
@@ -84,12 +84,12 @@ async function dropped(transfer) {
   const files = [];
   const open = async (entry, path) => {
     if (entry.isFile) {
-      files.push([await new Promise((done, failed) => { entry.file(done, failed); }), path]);
+      files.push([await new Promise((done, failed) => { entry.file(done, () => failed(unreadable(entry.name))); }), path]);
       return;
     }
     const reader = entry.createReader();
     for (;;) {  // it gives a hundred at a time
-      const some = await new Promise((done, failed) => { reader.readEntries(done, failed); });
+      const some = await new Promise((done, failed) => { reader.readEntries(done, () => failed(unreadable(entry.name))); });
       if (!some.length) return;
       for (const one of some) await open(one, `${path}/${one.name}`);
     }

@@ -118,11 +118,9 @@ function Strip({ reference, label, verdicts, seconds, begin, end }) {
     const nearest = `${second.reference}@${second.at_seconds}`;
     setPassage(nearest);
     const url = query("/api/sound/passage", asked);
-    play(nearest, { url, from: 0, next: itself, label: second.recording }).catch(async () => {
-      const silent = `${describe(second, begins)}. That recording cannot be played here; this is the second itself.`;
-      tell(silent);
+    play(nearest, { url, from: 0, next: itself, label: second.recording }).catch((wrong) => {
+      tell(`${describe(second, begins)}. That recording cannot be played here; this is the second itself. ${wrong.message}`);
       itself();
-      await get(url).catch((wrong) => tell(`${silent} ${wrong.message}`));  // a player does not say why
     });
   };
   const keys = (event) => {
