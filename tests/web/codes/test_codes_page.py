@@ -4,6 +4,7 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 """
 
 import base64
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,12 @@ def test_a_bar_is_found_by_its_tempo(page: Page, client: httpx.Client) -> None:
     page.keyboard.up("Alt")
     expect(page.locator("[data-test=chosen]")).to_contain_text("10 columns")
     page.reload()
-    expect(page.locator("[data-test=tempo]")).to_have_value("120")
+    tempo = page.locator("[data-test=tempo]")
+    expect(tempo).to_have_value("120")
+    drag(page, 0, (5, 30), (0, 1))
+    expect(page.locator("[data-test=chosen]")).to_contain_text("Beats")
+    tempo.fill("12000")  # as many beats as columns: a million times that, and the page would stand still
+    expect(page.locator("[data-test=chosen]")).not_to_contain_text("Beats")
 
 
 def test_by_keyboard_alone_a_sound_is_opened_beside_and_mixed_in(page: Page) -> None:
@@ -198,7 +204,7 @@ def test_no_key_is_lost_that_is_pressed_as_the_grid_gets_the_focus(page: Page) -
     expect(page.locator("[data-test=chosen]")).to_contain_text("3 columns")
 
 
-def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
+def test_two_sounds_beside_each_other(page: Page, client: httpx.Client, model: str) -> None:
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()
     press(page, "beside")
@@ -228,6 +234,23 @@ def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
     blended = rows(client, page)
     np.testing.assert_array_equal(blended[5:15, 0], other[5:15, 0])
     np.testing.assert_array_equal(blended[5:15, 1], one[5:15, 1])
+
+    # With one cell selected all of it is blended; a cell that is clicked then sounds as the code that it shows.
+    column = int(np.flatnonzero(blended[20:, 1] != other[20:, 1])[0]) + 20
+    heard = page.evaluate_handle(HEARD)
+    drag(page, 0, (column, column), (1, 1))
+    page.wait_for_function("n => n.starts === 1", arg=heard)
+    page.locator("[data-test=weight]").fill("1")
+    expect(page.locator("[data-test=snapped]")).to_contain_text("as B")
+    drag(page, 0, (column, column), (1, 1))
+    page.wait_for_function("n => n.starts === 2", arg=heard)
+    peaks = []
+    for codes in (blended, other):
+        entry = client.get(f"/api/codes/models/{model}/entries/1/{codes[column, 1]}/sound").content
+        sound, _ = soundfile.read(io.BytesIO(entry), always_2d=True)
+        peaks.append(sound[:, 0].max())
+    assert peaks[0] != pytest.approx(peaks[1], rel=1e-3)
+    assert page.evaluate("n => n.peak", heard) == pytest.approx(peaks[1], rel=1e-5)
 
 
 def test_two_sounds_of_different_length_are_seen_on_one_scale(page: Page) -> None:
@@ -419,3 +442,24 @@ def test_what_is_still_being_made_ready_is_cancelled_by_space(page: Page) -> Non
     assert len(asked) == 1
     asked[0].continue_()
     expect(page.locator("[data-test=play]")).to_have_text("▶ Play")
+
+
+def test_the_original_is_heard_also_where_what_came_of_it_is_longer(page: Page) -> None:
+    """Guards against "Stop" over silence, where what is selected lies beyond the original's end."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    canvas = page.locator(".grid-place canvas")
+    canvas.focus()
+    page.keyboard.press("Control+a")
+    press(page, "repeat")
+    expect(page.locator("[data-test=undo]")).to_be_enabled()
+    page.get_by_text("Original", exact=True).click()
+    heard = page.evaluate_handle(HEARD)
+    canvas.focus()
+    page.keyboard.press("End")  # the first key comes to the grid's beginning
+    page.keyboard.press("End")
+    page.keyboard.press("Space")
+    page.wait_for_function("n => n.starts === 1", arg=heard)
+    expect(page.locator("[data-test=play]")).to_have_text("▶ Play")  # its last column is over
+    page.keyboard.press("Enter")
+    expect(page.locator(".message")).to_contain_text("The original ends before this.")
