@@ -82,6 +82,31 @@ def test_a_sound_that_opens_late_fetches_nobody_back(page: Page, note_piece: Cal
     expect(page).to_have_url(re.compile("#/library$"))
 
 
+@pytest.mark.parametrize(
+    ("tab", "asked_for", "pressed"),
+    [
+        ("codes", "**/api/codes/sheets", "[data-test=open]"),
+        ("recordings", "**/api/collections/demo", "[data-test=demo]"),
+    ],
+)
+def test_what_ends_late_fetches_nobody_back(
+    page: Page, until: Callable[..., None], tiny: Path, tab: str, asked_for: str, pressed: str
+) -> None:
+    """Guards against a page that leaves the tab one looks at for that of something begun earlier."""
+    Library(lambda _: None).note_model(tiny)
+    asked: list[Route] = []
+    page.route(asked_for, lambda route: asked.append(route) if route.request.method == "POST" else route.continue_())
+    page.goto(f"/#/{tab}")
+    page.locator(pressed).first.click()
+    until(page, lambda: bool(asked))
+    page.get_by_role("link", name="Library", exact=True).click()
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    with page.expect_response(asked_for):
+        asked[0].fulfill(json={"id": "1", "name": "demo"})
+    page.wait_for_timeout(300)
+    expect(page).to_have_url(re.compile("#/library$"))
+
+
 def test_an_order_is_told_by_the_way_it_runs(page: Page, tiny: Path) -> None:
     Library(lambda _: None).note_model(tiny)
     page.goto("/#/library")

@@ -17,7 +17,8 @@ function Opener({ models, beside, onOpened }) {
   const [search, setSearch] = useState("");
   const [over, setOver] = useState(false);
   const [opening, wait] = useState("");
-  const busy = useRef(false);
+  const busy = useRef(false), gone = useRef(false);
+  useEffect(() => () => { gone.current = true; }, []);
   useEffect(() => {
     let gone = false;
     attempt(async () => {
@@ -35,7 +36,7 @@ function Opener({ models, beside, onOpened }) {
     const sheet = await attempt(asked);
     busy.current = false;
     wait("");
-    if (sheet) onOpened(sheet);
+    if (sheet && !gone.current) onOpened(sheet);  // whoever has gone elsewhere meanwhile is not fetched back
   };
   const open = (name, body) => begin(name, () => post("/api/codes/sheets", { model: model.id, anew: Boolean(beside), ...body }));
   const take = (files) => files[0] && begin(files[0].name, () => send(`/api/uploads/codes/${model.id}/${encodeURIComponent(files[0].name)}?anew=${Boolean(beside)}`, files[0]));

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, query, send } from "./api.js";
 import { html, Action, Alert, Badge, Empty, count, figure, size, when, duration } from "./parts.js";
-import { address, attempt, go, refresh, say, shared, usePolled, useShared } from "./store.js";
+import { address, attempt, goOn, refresh, say, shared, usePolled, useShared } from "./store.js";
 import { STATES } from "./run.js";
 import { Menu } from "./menu.js";
 import { Piece } from "./piece.js";
@@ -51,7 +51,7 @@ async function done(job) {
 
 async function forget(model) {
   await remove(`/api/models/${model.id}`, model.name, model.id);
-  go("library");
+  goOn("library");
 }
 
 /** What is being imported, in words; it goes on wherever the page is meanwhile. */
@@ -101,7 +101,7 @@ function List() {
 async function rename(model, name) {
   const now = await post(`/api/models/${model.id}/rename`, { name });
   refresh("/api/models");
-  go("library", now.id);
+  goOn("library", now.id);
   return now;
 }
 function Title({ model }) {

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, get, post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, clock, figure, minus, percent, when, about } from "./parts.js";
-import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
+import { address, attempt, go, goOn, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
 import { Judged, Listening, isHeldOut, useLearning } from "./learning.js";
@@ -120,7 +120,7 @@ async function halt(run) {
 export async function unlist(at, name, here) {
   await del(at);
   refresh("/api/runs");
-  go("train");
+  goOn("train");
   const back = async () => { await post(`${at}/recall`); refresh("/api/runs"); go("train", ...here); };
   say(`${name} is off the list`, { undo: { act: () => attempt(back) } });
 }

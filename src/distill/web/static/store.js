@@ -7,6 +7,8 @@ import { get } from "./api.js";
 const parts = () => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
 export const address = (...path) => `#/${path.map(encodeURIComponent).join("/")}`;
 export const go = (...path) => { location.hash = address(...path); };
+/** The same once something has been done: whoever has gone to another tab meanwhile is not fetched back. */
+export const goOn = (...path) => { if (parts()[0] === path[0]) go(...path); };
 export function useAddress() {
   const [path, set] = useState(parts);
   useEffect(() => {

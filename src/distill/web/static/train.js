@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { post, query } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Tick, clock, count, isFilled, percent, when, about } from "./parts.js";
-import { address, go, refresh, shared, usePolled, useRemembered, useShared } from "./store.js";
+import { address, goOn, refresh, shared, usePolled, useRemembered, useShared } from "./store.js";
 import { Run, STAGES, STATES, isComposing, isStopping, unlist } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
 import { unusable } from "./recordings.js";
@@ -69,7 +69,7 @@ function Form({ collections, chosen, waits }) {
     refresh("/api/runs");
     refresh("/api/now");
     setName("");
-    go("train", "job", job.id);
+    goOn("train", "job", job.id);
   };
   return html`<form class="card stack form" ref=${own} onSubmit=${(event) => event.preventDefault()} aria-label="New training">
     <h2 class="minor">New training</h2>
@@ -138,7 +138,7 @@ function Train({ path }) {
   const { data: all } = usePolled("/api/runs", 1000);
   if (!collections || !all) return html`<div aria-busy="true"></div>`;
   if (!collections.length && !all.runs.length && !all.jobs.length) {
-    return html`<${Empty} title="First, some recordings" actions=${html`<a class="button primary big" href=${address("recordings")}>Add recordings</a><${Action} kind="big" doing="Making it …" act=${async () => { await addDemo(); go("train"); }}>Use the demo corpus<//>`}>
+    return html`<${Empty} title="First, some recordings" actions=${html`<a class="button primary big" href=${address("recordings")}>Add recordings</a><${Action} kind="big" doing="Making it …" act=${addDemo}>Use the demo corpus<//>`}>
       Distill learns from a folder of them. Then you say how many minutes it may take, and listen while it learns.<//>`;
   }
   const [kind, which] = path;
