@@ -231,3 +231,33 @@ def test_why_a_sound_is_not_heard_is_said_in_words_of_the_page(page: Page, model
     page.evaluate("() => document.getElementById('player').dispatchEvent(new Event('error'))")  # it breaks off
     expect(page.locator(".message.bad")).to_contain_text(said[1])
     expect(page.get_by_role("region", name="Player")).to_have_count(0)
+
+
+def test_a_swipe_that_begins_on_a_waveform_plays_and_marks_nothing(page: Page, model: str) -> None:
+    """Guards against a phone on which every second scroll plays something, and against one after which the pane goes on
+    marking: a browser that scrolls cancels the pointer."""
+    page.goto(f"/#/generate/{model}")
+    pane = page.locator("article.piece .pane").first
+    expect(pane.locator("..").locator(".seconds span").first).to_be_attached()
+    played = pane.evaluate("""async (one) => {
+        for (const kind of ["pointerdown", "pointermove", "pointercancel"]) {
+            one.dispatchEvent(new PointerEvent(kind, { bubbles: true, pointerId: 7, pointerType: "touch" }));
+        }
+        return (await import("/static/player.js")).playing.get().reference;
+    }""")
+    assert played == ""
+    page.get_by_text("Infill", exact=True).click()
+    page.get_by_label("Recording", exact=True).select_option("piece:1")
+    marks = page.locator(".pick .pane")
+    expect(marks.locator("..").locator(".seconds span").first).to_be_attached()
+    box = marks.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    marks.evaluate("one => one.dispatchEvent(new PointerEvent('pointercancel', { bubbles: true, pointerId: 1 }))")
+    page.mouse.move(box["x"] + 200, box["y"] + 20)
+    page.mouse.up()
+    page.mouse.move(box["x"] + 100, box["y"] + 20)
+    expect(page.locator(".marked")).to_have_count(0)
+    pane.click()
+    page.wait_for_function(SOUNDS)

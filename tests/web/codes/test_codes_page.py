@@ -388,7 +388,7 @@ def test_a_piece_that_another_tab_names_is_opened(
 
 
 def test_every_number_of_the_codebook_can_be_read(page: Page, model: str) -> None:
-    """Guards against the dark ones of the palette, whatever model they belong to."""
+    """Guards against the dark ones of the palette, whatever model they belong to, in the list of entries and in a grid."""
     page.goto("/#/codes")
     expect(page.locator("[data-test=open]").first).to_be_visible()
     least = page.evaluate("""async () => {
@@ -398,15 +398,27 @@ def test_every_number_of_the_codebook_can_be_read(page: Page, model: str) -> Non
         const bent = (one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
         const light = ([r, g, b]) => 0.2126 * bent(r / 255) + 0.7152 * bent(g / 255) + 0.0722 * bent(b / 255);
         const entry = document.body.appendChild(Object.assign(document.createElement("button"), { className: "entry" }));
-        const [r, g, b, alpha = 1] = getComputedStyle(entry).color.match(/[\\d.]+/g).map(Number);
+        const colours = [getComputedStyle(entry).color];
         entry.remove();
-        const contrast = (ground) => {
-            const words = [r, g, b].map((one, at) => alpha * one + (1 - alpha) * ground[at]);
+        const { Grid } = await import("/static/grid.js");
+        const place = document.body.appendChild(document.createElement("div"));
+        const grid = new Grid(place.appendChild(document.createElement("canvas")), 40);
+        grid.context.fillText = (words) => { if (words === 57) colours.push(grid.context.fillStyle); };
+        const sheet = { columns: 2, levels: 1, rate: 94, code: () => 57, isLocked: () => false };
+        grid.show(sheet, [Array(64).fill([0, 0, 0])]);
+        grid.draw();
+        grid.end();
+        place.remove();
+        const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+        const contrast = (colour, ground) => {
+            for (const one of [`rgb(${ground})`, colour]) { canvas.fillStyle = one; canvas.fillRect(0, 0, 1, 1); }
+            const words = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
             return (light(ground) + 0.05) / (light(words) + 0.05);
         };
-        return Math.min(...all.map(contrast));
+        return colours.map((colour) => Math.min(...all.map((ground) => contrast(colour, ground))));
     }""")
-    assert least >= 4.5
+    assert len(least) == 3, "of an entry, and of the two cells"
+    assert min(least) >= 4.5
 
 
 def test_a_sound_whose_model_is_gone_leads_to_the_library(page: Page, model: str) -> None:
