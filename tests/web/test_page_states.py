@@ -107,6 +107,44 @@ def test_what_ends_late_fetches_nobody_back(
     expect(page).to_have_url(re.compile("#/library$"))
 
 
+def test_an_address_that_nobody_wrote_opens_its_tab(page: Page) -> None:
+    """Guards against an empty page, where a percent sign in the address stands for nothing."""
+    page.goto("/#/train/50%")
+    expect(page.get_by_role("heading", name="First, some recordings")).to_be_visible()
+
+
+def test_an_export_is_waited_for_however_long_it_takes(page: Page, tiny: Path) -> None:
+    """Guards against "Look again later" after three minutes, where there is nowhere to look: a copy with its recordings can be
+    taken by whoever waits for it alone."""
+    model = places.model_id(Library(lambda _: None).note_model(tiny))
+    page.route("**/gift", lambda route: route.fulfill(json={"id": "1", "state": "waiting"}))
+    page.goto(f"/#/library/{model}")
+    page.locator("summary", has_text="Export").click()
+    page.evaluate("""() => {
+        let asked = 0;
+        const over = { state: "finished", results: [{ recordings: 2, size: 1e6 }] };
+        const get = fetch, later = setTimeout, { port1, port2 } = new MessageChannel(), due = [];
+        window.fetch = async (url, words) => {
+            if (url !== "/api/jobs/1") return get(url, words);
+            asked += 1;
+            if (asked === 1500) throw new TypeError("The server is being started again");
+            return Response.json({ id: "1", ...(asked > 2000 ? over : { state: "running" }) });
+        };
+        port1.onmessage = () => due.shift()();
+        window.setTimeout = (act, wait, ...words) => {  // what is looked at several times a second, as fast as can be
+            if (wait >= 1000) return later(act, wait, ...words);
+            due.push(act);
+            port2.postMessage(0);
+            return 0;
+        };
+        window.taken = [];
+        HTMLAnchorElement.prototype.click = function () { taken.push(this.getAttribute("href")); };
+    }""")
+    page.get_by_role("button", name="With its recordings").click()
+    expect(page.locator(".message")).to_contain_text("tiny with 2 recordings")
+    assert page.evaluate("() => taken") == ["/api/gifts/1"]
+
+
 def test_an_order_is_told_by_the_way_it_runs(page: Page, tiny: Path) -> None:
     Library(lambda _: None).note_model(tiny)
     page.goto("/#/library")

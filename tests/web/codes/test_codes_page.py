@@ -422,10 +422,17 @@ def test_every_number_of_the_codebook_can_be_read(page: Page, model: str) -> Non
 
 
 def test_a_sound_whose_model_is_gone_leads_to_the_library(page: Page, model: str) -> None:
-    """Guards against a page with no way on but the tabs."""
+    """Guards against a page with no way on but the tabs, and against an empty dialog beside words of undefined things."""
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()
     expect(page.locator(".grid-place canvas")).to_be_visible()
+    page.route("**/api/models", lambda route: route.fulfill(json=[]))
+    page.reload()
+    press(page, "beside")
+    expect(page.get_by_role("dialog")).to_contain_text("The model of this sound is not where it was.")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Close")).to_be_focused()
+    expect(page.locator(".message.bad")).to_have_count(0)
+    page.unroute("**/api/models")
     page.request.delete(f"/api/models/{model}")
     page.reload()
     page.locator(".alert").get_by_role("link", name="Library").click()

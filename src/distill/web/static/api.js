@@ -45,3 +45,5 @@ export const query = (url, values) => {
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== null);
   return `${url}?${new URLSearchParams(given)}`;
 };
+/** Base64, as the server sends what is no text, to bytes. */
+export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

@@ -1,9 +1,8 @@
 // A sound that is open as codes. The server keeps it and all that was done to it; here is a copy of its rows, and every edit
 // comes back as a change of rows, so that the copy is what the server has.
-import { del, get, post } from "./api.js";
+import { bytes, del, get, post } from "./api.js";
 import { attempt, shared } from "./store.js";
 
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 /** Base64 of 16-bit numbers, as the server sends codes, to numbers. */
 export const decode = (text) => new Int16Array(bytes(text).buffer);
 /** Numbers to base64 of 16-bit numbers. */

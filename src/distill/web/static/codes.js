@@ -20,6 +20,7 @@ function Opener({ models, beside, onOpened }) {
   const busy = useRef(false), gone = useRef(false);
   useEffect(() => () => { gone.current = true; }, []);
   useEffect(() => {
+    if (!model) return undefined;
     let gone = false;
     attempt(async () => {
       const [kept, made] = await Promise.all([get(`/api/codes/models/${model.id}/recordings`), get(`/api/pieces?model=${model.id}`)]);
@@ -27,7 +28,7 @@ function Opener({ models, beside, onOpened }) {
     });
     return () => { gone = true; };
   }, [model?.id]);
-  if (!model) return null;
+  if (!model) return html`<p class="hint">The model of this sound is not where it was. Put it back, or import it in <a href=${address("library")}>Library</a>.</p>`;
   // One at a time: the model may have to be loaded first, and whoever sees nothing happen presses again.
   const begin = async (name, asked) => {
     if (busy.current) return;
