@@ -66,7 +66,7 @@ def extract(
     """Prompts the prior with beginnings of up to eight recordings, and with nothing, greedily and by sampling.
 
     What follows keeps to the limits of new audio. A prompt of nothing is the first position alone, as new audio begins. A
-    recording is used only if a second or more of it follows the prompt.
+    recording is used only if a second or more of it follows the prompt; greedily, one of those that begin with the same.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -79,7 +79,10 @@ def extract(
     kinds = [(seconds, is_greedy) for seconds in PROMPT_SECONDS for is_greedy in (True, False)]
     for number, (seconds, is_greedy) in enumerate(kinds):
         length = max(1, round(seconds * rate))
-        asked = [codes for codes in longest_first if len(codes) >= length + RECITED_SECONDS * rate][:MOST_RECORDINGS]
+        asked = [codes for codes in longest_first if len(codes) >= length + RECITED_SECONDS * rate]
+        if is_greedy:  # equal prompts have one continuation: the longest recording stands for all that begin so
+            asked = [*{codes[:length].numpy().tobytes(): codes for codes in reversed(asked)}.values()][::-1]
+        asked = asked[:MOST_RECORDINGS]
         continued: list[Tensor] = []
         if asked:
             generators = [torch.Generator().manual_seed(seed + index) for index in range(len(asked))]
