@@ -225,6 +225,25 @@ def test_what_one_recording_repeats_is_common_property() -> None:
     assert judge.judge(*heard(looped, phrase(3)[47:141])).share(Verdict.COPY) > 0.4
 
 
+@pytest.mark.parametrize("positions", [90, 101])  # again after 256 and 279.5 frames
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_bar_that_a_recording_holds_twice_is_common_property(positions: int, is_cut: bool) -> None:
+    """Guards against a verdict that hangs on the tempo, or on whether something between the two places was held out."""
+    bar = phrase(1, positions)
+    first = torch.cat([phrase(40, positions), bar, phrase(41, 15)])
+    second = torch.cat([phrase(42, 15), bar, phrase(43, positions)])
+    song = model_of([], [phrase(20, positions)])
+    if is_cut:
+        song.sources += tuple(
+            Source("song.wav", at, False, codes, take=0) for at, codes in ((0.0, first), (9.0, second))
+        )
+    else:
+        song.sources += (Source("song.wav", 0.0, False, torch.cat([first, second]), take=0),)
+    judge = OriginalityJudge(song)
+    assert judge.judge(*heard(song, bar)).share(Verdict.COPY) == 0
+    assert judge.judge(*heard(song, first[:positions])).share(Verdict.COPY) == 1
+
+
 def test_codes_recited_one_for_one_are_a_copy_even_of_a_drone() -> None:
     """Guards against letting off what *sounds* like common property: its codes stand in one recording only; and against
     naming another one, which merely sounds as much like it."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distill.making.drawing import Sampling, Steering, continue_codes
 from distill.models.model_file import Model
-from distill.originality.judge import takes_of
+from distill.originality.judge import recordings_of, takes_of
 from distill.originality.runs import SharedRun, is_repeated, longest_runs, whole_runs
 
 PROMPT_SECONDS = (0.0, 1.0, 2.0, 5.0)
@@ -122,11 +122,11 @@ def _anywhere(parts: Sequence[Tensor], model: Model) -> list[float]:
 
     One of a second or more counts only if it stands in one recording alone; silence, say, belongs to none in particular.
     """
-    rate, takes = model.codec.frame_rate, takes_of(model.trained_on)
-    sources = [source.codes for source in model.trained_on]
+    rate, sources = model.codec.frame_rate, [source.codes for source in model.trained_on]
+    takes, recordings = takes_of(model.trained_on), recordings_of(model.trained_on)
 
     def counts(run: SharedRun) -> bool:
-        return run.positions < RECITED_SECONDS * rate or not is_repeated(run, sources, takes, _LEVELS)
+        return run.positions < RECITED_SECONDS * rate or not is_repeated(run, sources, takes, recordings, _LEVELS)
 
     found = _seconds(parts, sources, _LEVELS, rate)
     for number, part in enumerate(parts):

@@ -59,18 +59,18 @@ class OriginalityJudge:
         self._frame_rate = model.codec.frame_rate
         self._trained = model.trained_on
         self._codes = [source.codes for source in self._trained]
-        self._takes = takes_of(self._trained)
+        self._takes, self._recordings = takes_of(self._trained), recordings_of(self._trained)
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
         self.reference: Reference
         """How similar recordings of this corpus are to each other."""
         kept = read_kept(model.header.digest)
         if kept is not None:
             pictures, self.reference = kept
-            self._passages = Passages(pictures, self._takes)
+            self._passages = Passages(pictures, self._takes, recordings=self._recordings)
             return
         begun = [_Begun.of(model, codes, _each(len(self._codes))) for codes in self._codes]
         pictures = [one.picture for one in begun]
-        self._passages = Passages(pictures, self._takes)
+        self._passages = Passages(pictures, self._takes, recordings=self._recordings)
         self.reference = self._natural(model, begun)
         keep(model.header.digest, pictures, self.reference)
 
@@ -99,7 +99,7 @@ class OriginalityJudge:
         shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * positions)
         least = max(shortest, self.reference.natural_run(levels) * self._frame_rate)
         long = [run for run in runs[levels] if run.positions > least]
-        own = [run for run in long if not is_repeated(run, self._codes, self._takes, levels)]
+        own = [run for run in long if not is_repeated(run, self._codes, self._takes, self._recordings, levels)]
         found: list[SharedRun | None] = [None] * positions
         for run in sorted(own, key=lambda run: run.positions):  # the longest stays
             found[run.start : run.start + run.positions] = [run] * run.positions
@@ -248,6 +248,12 @@ def takes_of(sources: Sequence[Source]) -> list[int]:
         alike = source.take if source.take >= 0 else source.codes.numpy().tobytes()
         takes.append(numbers.setdefault(alike, len(numbers)))
     return takes
+
+
+def recordings_of(sources: Sequence[Source]) -> list[int]:
+    """A number for each source, which the stretches of one recording share."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(source.recording, len(numbers)) for source in sources]
 
 
 def _span(positions: int, number: int, frame_rate: float) -> slice:
