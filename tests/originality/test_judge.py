@@ -296,6 +296,23 @@ def test_a_copy_shorter_than_a_second_is_found_out(model: Model, judge: Original
     assert judge.judge(*heard(model, phrase(70)[100 : 100 + positions])).share(Verdict.COPY) == 0
 
 
+def test_recordings_shorter_than_a_second_played_whole_are_a_copy() -> None:
+    """Guards against a piece that is a sample pack's strokes one after the other, and called original: no run of theirs lasts a
+    second, and silence follows their pictures. Neither what shares no more than their attacks is a copy, nor what shares a
+    short stretch of a long recording."""
+    strokes = [phrase(seed, 28) for seed in range(300, 312)]
+    pack = model_of(strokes, [phrase(330, 28)])
+    judge = OriginalityJudge(pack)
+    assert judge.judge(*heard(pack, torch.cat(strokes[:8]))).share(Verdict.COPY) == 1
+    attacks = [torch.cat([stroke[:11], phrase(400 + number, 17)]) for number, stroke in enumerate(strokes[:8])]
+    assert judge.judge(*heard(pack, torch.cat(attacks))).share(Verdict.COPY) == 0
+    pack.sources += (Source("song.wav", 0.0, True, phrase(340)), Source("song.wav", 7.0, False, phrase(341, 28)))
+    assert (
+        OriginalityJudge(pack).judge(*heard(pack, torch.cat([phrase(341, 28), phrase(342, 19)]))).share(Verdict.COPY)
+        == 0
+    )
+
+
 def test_a_loop_is_judged_by_its_own_codes(model: Model, judge: OriginalityJudge) -> None:
     """Guards against a copy that the loop was cut after, and that is said to be in it."""
     piece = Generation(torch.cat([phrase(2)[:94], phrase(80, 188)]), 282 * HOP / RATE, 0, Sampling(), RATE)

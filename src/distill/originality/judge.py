@@ -25,6 +25,7 @@ from distill.originality.verdict import (
     CLOSE_SIMILARITY,
     COPY_RUN_SECONDS,
     COPY_SIMILARITY,
+    SHORT_COPY_SECONDS,
     SHORT_COPY_SHARE,
     LongestRun,
     Originality,
@@ -60,6 +61,11 @@ class OriginalityJudge:
         self._trained = model.trained_on
         self._codes = [source.codes for source in self._trained]
         self._takes, self._recordings = takes_of(self._trained), recordings_of(self._trained)
+        lengths: Counter[str] = Counter()
+        for source in model.sources:
+            lengths[source.recording] += len(source.codes)
+        self._lengths = [lengths[source.recording] for source in self._trained]
+        """Positions of the whole recording that each is of."""
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
         self.reference: Reference
         """How similar recordings of this corpus are to each other."""
@@ -95,10 +101,12 @@ class OriginalityJudge:
             positions: S, of the piece.
         """
         levels = self._levels[-1]
-        # In less than a second the spectrogram says little, so the codes decide: a run of most of the sound is enough.
+        # In less than a second the spectrogram says little, so the codes decide: a run of most of the sound is enough, or of
+        # most of a recording that is as short.
         shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * positions)
-        least = max(shortest, self.reference.natural_run(levels) * self._frame_rate)
-        long = [run for run in runs[levels] if run.positions > least]
+        most = [max(SHORT_COPY_SHARE * length, SHORT_COPY_SECONDS * self._frame_rate) for length in self._lengths]
+        natural = self.reference.natural_run(levels) * self._frame_rate
+        long = [run for run in runs[levels] if run.positions > max(natural, min(shortest, most[run.source]))]
         own = [run for run in long if not is_repeated(run, self._codes, self._takes, self._recordings, levels)]
         found: list[SharedRun | None] = [None] * positions
         for run in sorted(own, key=lambda run: run.positions):  # the longest stays
