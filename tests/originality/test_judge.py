@@ -425,6 +425,34 @@ def test_one_jingle_does_not_switch_copy_detection_off(rest: int) -> None:
     assert judge.judge(*heard(show, phrase(92))).share(Verdict.COPY) == 0
 
 
+def test_many_recordings_do_not_switch_copy_detection_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against many recordings of which one second each is compared, or only how they begin: a jingle of 5 s in all of
+    them was their nature, and no copy was found."""
+    monkeypatch.setattr("distill.originality.judge.MOST_REFERENCES", 24)
+    jingle = phrase(1, 235)
+    episodes = [torch.cat([jingle, phrase(seed, 470)]) for seed in range(30, 45)]
+    show = model_of(episodes[:2], episodes[2:])
+    judge = OriginalityJudge(show)
+    assert len(judge.reference.similarity) < 40
+    assert judge.reference.natural_run(2) < 1
+    again = episodes[1][-282:].clone()
+    again[::7, 1] = 1 + (again[::7, 1] + 2) % 63  # no run of codes gives it away
+    assert judge.judge(*heard(show, again)).share(Verdict.COPY) > 0.7
+    assert judge.judge(*heard(show, phrase(92))).share(Verdict.COPY) == 0
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "rest", "compared"), [(141, 234, 0, 8), (141, 281, 0, 5), (234, 141, 282, 8)]
+)
+def test_what_is_shared_is_left_out_if_five_seconds_remain(shared: int, own: int, rest: int, compared: int) -> None:
+    """Guards against a comparison with four seconds, and against silence that makes what is shared the lesser part."""
+    jingle = phrase(1, shared)
+    aside = torch.cat([jingle, phrase(20, own), torch.zeros(rest, 2, dtype=torch.int64)])
+    reference = OriginalityJudge(model_of([torch.cat([jingle, phrase(21)])], [aside])).reference
+    assert len(reference.similarity) == compared
+    assert (reference.natural_run(2) > 1) == (rest > 0)
+
+
 def test_where_recordings_share_nearly_everything_that_is_their_nature() -> None:
     """Guards against cleaning everything away: bars of one sequence in every recording, held-out ones too."""
     bars = [phrase(seed, 94) for seed in range(4)]
