@@ -93,7 +93,8 @@ class Seconds:
 def seconds_of(passages: Passages, audio: np.ndarray, exclude: int | None = None) -> Seconds:
     """What is found for every second of ``audio [1, N]``."""
     found = passages.nearest([audio], exclude=exclude)
-    elsewhere = passages.elsewhere(found.source, found.seconds)
+    # Without the take here too: in it an innocent second stands itself, and would make what it is like a repetition.
+    elsewhere = passages.elsewhere(found.source, found.seconds, exclude=exclude)
     loud = ~np.isnan(found.similarity)
     return Seconds(found.similarity[loud], found.source[loud], elsewhere[loud])
 

@@ -328,7 +328,7 @@ def test_a_long_first_reading_leaves_the_prior_its_share(tmp_path: Path, monkeyp
 
         return take
 
-    monkeypatch.setattr("distill.training.awake.seconds", lambda: clock[0])
+    monkeypatch.setattr("distill.awake.seconds", lambda: clock[0])
     monkeypatch.setattr("distill.api.import_corpus", read)
     monkeypatch.setattr("distill.api.split_corpus", lambda *_, **__: None)
     monkeypatch.setattr("distill.pipeline.train_codec_in_stages", train("codec", (None, None)))

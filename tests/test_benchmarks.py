@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from distill.files.home import home
@@ -24,6 +25,15 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     yield bench_page
     sys.modules.pop("bench_page")
+
+
+@pytest.fixture
+def copying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import copying
+
+    yield copying
+    sys.modules.pop("copying")
 
 
 @pytest.fixture
@@ -65,6 +75,19 @@ def test_each_folder_of_recordings_has_a_codec_of_its_own(
     assert bench.codec_of(mine, work, None).read_text() == str(mine)
     assert trained == [small_corpus, mine, mine]
     assert bench.codec_of(mine, work, given) == given
+
+
+def test_an_innocent_second_does_not_excuse_itself(copying: Any, noise: Any) -> None:
+    """Guards against "no innocent second is called a Copy" that was true by construction: each was found again in its own
+    recording, so that whatever it was like counted as repeated."""
+    first, other, third = (noise(3.0, seed=seed) for seed in range(3))
+    alike = first + 0.1 * other
+    passages = copying.Passages.of([[first], [alike], [third]], [0, 1, 2])
+    innocent = copying.seconds_of(passages, alike, 1)
+    assert innocent.similarity.min() > 0.93
+    assert innocent.source.tolist() == [0, 0, 0]
+    assert innocent.elsewhere.max() < 0.88
+    assert {verdict.value for verdict in innocent.called(np.zeros(1))} == {"Copy"}
 
 
 @pytest.mark.parametrize("name", ["bench", "codec"])

@@ -14,7 +14,7 @@ PACKAGE = SRC / "distill"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "durations", "counted", "complaints"}),
+    frozenset({"errors", "durations", "counted", "complaints", "awake"}),
     frozenset({"files", "given"}),
     frozenset({"audio"}),
     frozenset({"formats"}),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distill import pipeline
+from distill import awake, pipeline
 from distill.errors import OutputError
 from distill.evaluation import remeasured
 from distill.library import trash
@@ -25,7 +25,7 @@ from distill.recordings.split import split_corpus
 from distill.run_plan import RunPlan
 from distill.runs.resume import stopped_prior
 from distill.runs.saved import RefinementRun, Stopped
-from distill.training import Notice, TrainingEvent, awake, budget
+from distill.training import Notice, TrainingEvent, budget
 from distill.training.budget import Closing
 from distill.training.plan import Plan, StageEnd
 

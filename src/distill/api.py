@@ -8,7 +8,7 @@ from threading import Event
 import numpy as np
 import torch
 
-from distill import given, pipeline
+from distill import awake, given, pipeline
 from distill.audio.mixing import in_channels, mix_of
 from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
@@ -25,20 +25,18 @@ from distill.models.config import VQVAEConfig
 from distill.models.model_file import Model, load_model
 from distill.recordings.corpus import import_corpus
 from distill.recordings.split import split_corpus
-from distill.run_plan import DEFAULT_MINUTES
 from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.sizes import check_sizes
-from distill.training import awake, budget
+from distill.training import budget
+from distill.training.arithmetic import Precision
 from distill.training.device import choose_device, precision_on
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore, noticing
-from distill.training.plan import Precision, StageEnd
+from distill.training.plan import StageEnd
 
 _LOAD = "Open one with: distill.load(FILE)"
 QUALITIES = ("standard", "high")
-HIGH_MINUTES = 45.0
-"""Of codec and prior, where the codec is trained in two stages: as long as the command gives it (30), and the prior's share."""
 
 
 def train(
@@ -91,7 +89,7 @@ def train(
         raise SettingError(f"A model of {channels!r} channels cannot be trained.", "Choose 1 or 2, or leave it out.")
     precision_on(choose_device(device).type, precision)
     if minutes is None and epochs is None:
-        minutes = HIGH_MINUTES if is_high else DEFAULT_MINUTES
+        minutes = budget.HIGH_RUN_MINUTES if is_high else budget.RUN_MINUTES
     plan = pipeline.CodecPlan(epochs, minutes, seed=seed, device=device, precision=precision, from_scratch=from_scratch)
     epochs, minutes = plan.epochs, plan.minutes  # as Python's numbers
     chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}

@@ -49,7 +49,7 @@ class Client:
 
     Raises:
         DistillError: if httpx is not installed.
-        SettingError: if this cannot be a token.
+        SettingError: if this cannot be an address, or a token.
     """
 
     def __init__(self, address: str, token: str, patience: float = 300.0) -> None:
@@ -59,13 +59,18 @@ class Client:
             raise DistillError(
                 "The client needs httpx, which is not installed.", f"Install it: {installing_extra('client')}"
             ) from error
-        token = token.strip()  # a file's first line has an end
+        address, token = address.strip(), token.strip()  # a file's first line has an end
         if not token.isascii() or not token.isprintable() or " " in token:
             raise SettingError("The token holds what cannot be sent.", "Give it as distill serve shows it.")
         self._address, self._patience, self._failed = address, patience, httpx.HTTPError
-        self._http = httpx.Client(
-            base_url=address, headers={"authorization": f"Bearer {token}"}, timeout=httpx.Timeout(patience, connect=10)
-        )
+        known, timeout = {"authorization": f"Bearer {token}"}, httpx.Timeout(patience, connect=10)
+        try:
+            self._http = httpx.Client(base_url=address, headers=known, timeout=timeout)
+        except httpx.InvalidURL as error:
+            raise SettingError(
+                f"{address!r} cannot be an address ({error}).",
+                "Give it as distill serve shows it: http://127.0.0.1:8766",
+            ) from error
 
     def __enter__(self) -> "Client":
         return self

@@ -29,6 +29,7 @@ from distill.files.installing import installing, installing_extra
 from distill.files.names import command, run_folders
 from distill.files.regular import is_file, is_folder
 from distill.library import Library
+from distill.library.trash import KINDS, trashed
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.sketch import SketchExamples, fitted_maps
@@ -245,6 +246,12 @@ def data_folder() -> Iterator[Finding]:
     yield Finding(section, "runs", f"{len(runs)}, {bytes_in_words(size)}", number=size)
     cache = _size(place / "cache")
     yield Finding(section, "decoded audio", f"{bytes_in_words(cache)}, made again when needed", number=cache)
+    in_trash = {kind: len(trashed(kind)) for kind in KINDS}
+    size = _size(place / "trash")
+    held = ", ".join(counted(number, kind) for kind, number in in_trash.items())
+    emptied = " and ".join(f"distill {kind}s delete --empty-trash" for kind, number in in_trash.items() if number)
+    value = f"{held}, {bytes_in_words(size)}; emptied for good by {emptied}" if emptied else "empty"
+    yield Finding(section, "trash", value, number=size)
 
 
 def library() -> Iterator[Finding]:
@@ -270,7 +277,7 @@ def library() -> Iterator[Finding]:
                 entry.name,
                 f"was in {entry.path.parent} and is gone or damaged",
                 "If it was moved: distill models import ITS-FILE --in-place. If it is no longer wanted: "
-                + command("distill", "models", "delete", entry.name),
+                + command("distill", "models", "delete", entry.path),
             )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from distill import awake
 from distill.evaluation.remeasured import remeasured_and_saved
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
@@ -28,14 +29,14 @@ from distill.recordings.passages import Split
 from distill.recordings.split import split_corpus
 from distill.report import write_refinement_report, write_report
 from distill.report.gather import refinement_report, run_report
-from distill.run_plan import DEFAULT_MINUTES, RunPlan, RunResult
+from distill.run_plan import RunPlan, RunResult
 from distill.runs.events import events_file, read_run
 from distill.runs.resume import forget_finished, refuse_with_prior, resume_command
 from distill.runs.saved import RefinementRun, Stopped
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import check_sizes, codec_config, prior_config, too_short_for_larger
-from distill.training import awake, budget
+from distill.training import budget
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.device import choose_device, minutes_on_processor
 from distill.training.headers import bundled_header, codec_header, reason_to_keep_prior, refined_header
@@ -300,9 +301,9 @@ def run(
     cancel_event = cancel_event or Event()
     notify, tell = callback or ignore, progress or (lambda step, done, total: None)
     check_request(plan.seconds, plan.count)
-    chosen = run_settings(None, plan.minutes, plan.device, DEFAULT_MINUTES, plan.precision)
+    chosen = run_settings(None, plan.minutes, plan.device, budget.RUN_MINUTES, plan.precision)
     check_sizes(VQVAEConfig, plan.config_changes)
-    minutes = DEFAULT_MINUTES if plan.minutes is None else plan.minutes
+    minutes = budget.RUN_MINUTES if plan.minutes is None else plan.minutes
     with claimed(new_model_path(out, plan.name, folder)) as model_path:
         corpus = import_corpus(
             folder,

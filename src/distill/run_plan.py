@@ -9,10 +9,9 @@ from distill.making.drawing import Sampling
 from distill.making.pieces import Piece
 from distill.making.request import Request
 from distill.making.voices import VoiceSettings
-from distill.training.plan import CodecPlan, Precision, PriorPlan
+from distill.training.arithmetic import Precision
+from distill.training.plan import CodecPlan, PriorPlan
 
-DEFAULT_MINUTES = 8.0
-"""Of a whole run."""
 _Plan = TypeVar("_Plan", CodecPlan, PriorPlan)
 
 
@@ -23,7 +22,7 @@ class RunPlan:
     name: str | None = None
     """Of the model; the folder's name if not given."""
     minutes: float | None = None
-    """That it may take in all; ``DEFAULT_MINUTES`` if not given."""
+    """That it may take in all; ``training.budget.RUN_MINUTES`` if not given."""
     seconds: float = 10.0
     """Of each new piece."""
     count: int = 3
@@ -59,7 +58,7 @@ class RunPlan:
     @property
     def request(self) -> Request:
         """What is asked of the model, once it is trained."""
-        return Request("audio", Sampling(), seconds=self.seconds).in_voice(self.voice)
+        return Request("audio", Sampling(), seconds=self.seconds, voice=self.voice)
 
     @property
     def of_pieces(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from distill.models.config import PriorConfig, VQVAEConfig
 from distill.sizes import OPTIONS
 
 if TYPE_CHECKING:
-    from distill.training.plan import Precision
+    from distill.training.arithmetic import Precision
 
 Settings = Mapping[str, tuple[str, str]]
 """Name to (value, "auto" or "set"): what Distill chose and what the person chose."""

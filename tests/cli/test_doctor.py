@@ -32,7 +32,9 @@ from distill.doctor import (
 )
 from distill.files.home import home
 from distill.files.installing import installing_extra
+from distill.files.names import command
 from distill.library import Library
+from distill.library.trash import keep_copy
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.tones import TonesAndNoise
@@ -208,6 +210,20 @@ def test_runs_are_counted(tmp_path: Path) -> None:
     assert found["runs"].number == 4_000_000
 
 
+def test_what_the_trash_holds_is_said(model_files: Path, tmp_path: Path) -> None:
+    """Guards against a disk that fills up unseen: every prior that is replaced puts a whole copy of the model there."""
+    model = Path(shutil.copy(model_files / "tiny.distill", tmp_path))
+    trash = {one.name: one for one in data_folder()}["trash"]
+    assert (trash.value, trash.number, trash.is_well) == ("empty", 0, True)
+    for _ in range(2):
+        keep_copy(model)
+    trash = {one.name: one for one in data_folder()}["trash"]
+    assert trash.value.startswith("2 models, 0 pieces, ")
+    assert trash.value.endswith("distill models delete --empty-trash")
+    assert trash.is_well
+    assert 2 * model.stat().st_size < (trash.number or 0) < 2 * model.stat().st_size + 2000
+
+
 def test_a_library_in_good_health_is_counted_and_damage_is_found(model_files: Path, tmp_path: Path) -> None:
     """Guards against a doctor who says that all is well while a model is gone or the database is rubbish."""
     index = Library(lambda words: None)
@@ -219,6 +235,17 @@ def test_a_library_in_good_health_is_counted_and_damage_is_found(model_files: Pa
     assert "gone or damaged" in wrong(library())["tiny"].value
     (home() / "library.db").write_bytes(b"rubbish" * 1000)
     assert "damaged" in wrong(library())["notice"].value
+
+
+def test_a_model_that_is_gone_is_named_by_its_place(model_files: Path, tmp_path: Path) -> None:
+    """Guards against ``distill models delete tiny`` as advice, which deletes another model of that name that is there."""
+    index = Library(lambda words: None)
+    gone, there = tmp_path / "tiny.distill", tmp_path / "b" / "tiny.distill"
+    there.parent.mkdir()
+    for name, path in (("tiny", gone), ("other", there)):
+        index.note_model(Path(shutil.copy(model_files / f"{name}.distill", path)))
+    gone.unlink()
+    assert wrong(library())["tiny"].fix.endswith(command("distill", "models", "delete", gone))
 
 
 def test_formats_that_cannot_be_read_are_found() -> None:

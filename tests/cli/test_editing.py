@@ -53,6 +53,7 @@ def test_seconds_and_columns_and_levels_by_name(edited: Callable[..., np.ndarray
             np.testing.assert_array_equal(after, expected)
     np.testing.assert_array_equal(edited("--mirror", "all"), grid[::-1])
     np.testing.assert_array_equal(edited("--mirror", "4-")[188:], grid[188:][::-1])
+    np.testing.assert_array_equal(edited("--delete", "2-2.001"), np.delete(grid, 94, axis=0))  # less than a column
 
 
 def test_operations_come_in_the_order_they_are_written(edited: Callable[..., np.ndarray], grid: np.ndarray) -> None:
@@ -83,6 +84,23 @@ def test_longer_and_shorter(
     assert answer.json["samples"] == 200 * 1024, (
         "the last column, partly filled, is gone, so the last one left is whole"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "samples"),
+    [
+        (("--insert", "c0-c5", "--to", "c234"), 239 * 1024),
+        (("--repeat", "c230-c234", "--times", "2"), 238 * 1024),
+        (("--repeat", "all", "--times", "3"), 3 * 234 * 1024),
+        (("--insert", "c0-c5", "--to", "c233"), 239 * 1024 - 100),
+        (("--repeat", "c230-c233", "--times", "2"), 237 * 1024 - 100),
+    ],
+)
+def test_what_is_inserted_at_the_end_is_heard_to_its_end(
+    distill: Distill, tiny: Path, sound: Path, words: tuple[str, ...], samples: int
+) -> None:
+    """Guards against an end that is cut by what a column lacks that is the last one no more."""
+    assert distill("edit", tiny, sound, *words, "--json").json["samples"] == samples
 
 
 def test_a_graft_and_a_blend_of_another_sound(
@@ -197,6 +215,9 @@ def test_audio_in_and_audio_out(
         (("--mirror", "one-2"), ("'one' is not a place", "2.5- (to the end)")),
         (("--mirror", "2-1000"), ("The span 2-1000 is not within the sound, which lasts 4.99 s (234 columns)",)),
         (("--mirror", "2-1"), ("The span 2-1 is not within",)),
+        (("--mirror", "c2-c2"), ("The span c2-c2 is not within",)),
+        (("--delete", "c2-c2"), ("The span c2-c2 is not within",)),
+        (("--repeat", "all", "--times", "1000000000000"), ("10800 s are the limit", "Repeat or insert less")),
         (("--copy", "1-2", "--to", "40"), ("The place 40 is not within the sound, which lasts 4.99 s (234 columns)",)),
         (("--mirror", "1-2", "--levels", "Bass"), ("no level 'Bass'", "Detail")),
         (("--fill", "1-2", "--code", "99"), ("no code 99", "31")),
@@ -213,5 +234,6 @@ def test_audio_in_and_audio_out(
 def test_what_cannot_be_done_is_refused(
     distill: Distill, tiny: Path, sound: Path, words: tuple[str, ...], said: tuple[str, ...]
 ) -> None:
+    """Guards, too, against a span of no columns that takes one, and a slip of the keyboard that ends as a fault in Distill."""
     distill("edit", tiny, sound, *words).refused(*said)
     assert list(Path().iterdir()) == []

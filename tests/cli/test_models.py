@@ -33,6 +33,10 @@ def listed(distill: Distill, *words: object) -> list[str]:
     return [model["name"] for model in distill("models", *(words or ("list",)), "--json").json["models"]]
 
 
+def paths(distill: Distill) -> set[Path]:
+    return {Path(model["path"]) for model in distill("models", "list", "--json").json["models"]}
+
+
 def test_an_empty_library_says_what_to_do(distill: Distill) -> None:
     assert "distill run FOLDER" in distill("models", "list").err
     assert "empty" in distill("models", "list", "--trash").err
@@ -137,6 +141,17 @@ def test_a_name_that_cannot_be_given(name: str, distill: Distill, noted: Path, t
     assert tree(noted.parent) == before
 
 
+def test_a_name_that_is_taken_is_refused_in_the_words_of_renaming(distill: Distill, noted: Path) -> None:
+    """Guards against "Choose another --name or --out", which renaming does not have, also of the name that it has."""
+    noted.with_name("taken.distill").write_text("precious")
+    distill("models", "rename", "tiny", "taken").refused(
+        "there is a file taken.distill already", "Choose another name."
+    )
+    before = noted.stat().st_mtime_ns
+    assert distill("models", "rename", "tiny", "tiny.distill", "--json").json["model"]["path"] == str(noted)
+    assert noted.stat().st_mtime_ns == before
+
+
 def test_what_is_deleted_comes_back_where_it_was(distill: Distill, noted: Path, tree: Tree) -> None:
     before, content = tree(noted.parent), noted.read_bytes()
     made = distill("generate", "tiny", "--seconds", 0.5, "--out", home() / "new", "--json").json["ids"]
@@ -207,6 +222,13 @@ def test_a_model_that_is_being_trained_stays(distill: Distill, noted: Path) -> N
     assert noted.exists()
 
 
+def test_one_that_is_named_twice_is_deleted_once(distill: Distill, noted: Path) -> None:
+    """Guards against "its file was already gone" of a model that has just gone into the trash."""
+    answer = distill("models", "delete", "tiny", noted, "--json")
+    assert [one["was"] for one in answer.json["deleted"]] == [str(noted)]
+    assert answer.json["deleted"][0]["trash"]
+
+
 def test_the_trash_is_emptied_only_when_it_is_said(distill: Distill, noted: Path) -> None:
     distill("models", "delete", "tiny")
     distill("models", "delete").refused("--empty-trash")
@@ -220,6 +242,50 @@ def test_a_file_deleted_by_hand_is_shown_and_forgotten(distill: Distill, noted: 
     distill("generate", "tiny").refused("is gone from there", "--in-place")
     assert "removed from the list" in distill("models", "delete", "tiny").err
     assert listed(distill) == []
+
+
+def test_a_model_that_was_moved_and_imported_again_is_listed_once(
+    distill: Distill, noted: Path, tmp_path: Path
+) -> None:
+    """Guards against its old place, which stays in the list for good, and whose deletion would mean the living file."""
+    (tmp_path / "moved").mkdir()
+    moved = Path(shutil.move(noted, tmp_path / "moved"))
+    copy = Path(shutil.copy(moved, moved.with_name("copy.distill")))
+    distill("models", "import", moved, copy, "--in-place")
+    assert paths(distill) == {moved, copy}
+    shutil.copy(moved, noted)
+    distill("models", "import", noted, "--in-place")
+    assert paths(distill) == {moved, copy, noted}, "copies that are there stay"
+    moved.unlink()
+    copy.unlink()
+    distill("models", "info", noted)
+    assert paths(distill) == {noted, copy}, "one of another name may be missed"
+
+
+def test_of_two_of_one_name_that_are_gone_each_is_taken_off_by_its_path(
+    distill: Distill, tmp_path: Path, make_model: Callable[..., Model]
+) -> None:
+    """Guards against models that nothing takes off the list: the name could be both, and their files cannot be read."""
+    first, second = (tmp_path / name / "tiny.distill" for name in "ab")
+    for number, path in enumerate((first, second)):
+        path.parent.mkdir()
+        save_model(path, make_model(number))
+        distill("models", "import", path, "--in-place")
+        path.unlink()
+    for verb in (("models", "delete"), ("generate",)):
+        distill(*verb, "tiny").refused(
+            "any of 2 models",
+            str(first),
+            str(second),
+            "gone",
+            "import ITS-FILE --in-place",
+            "distill models delete PATH",
+        )
+    distill("models", "delete", tmp_path / "c" / "tiny.distill").refused("cannot be read")
+    assert "removed from the list" in distill("models", "delete", first).err
+    assert paths(distill) == {second}
+    assert "removed from the list" in distill("models", "delete", "tiny").err
+    assert paths(distill) == set()
 
 
 def test_a_model_trained_on_by_another_program_is_looked_at_again(
@@ -243,6 +309,16 @@ def test_export_and_import(distill: Distill, noted: Path, tmp_path: Path) -> Non
     assert model["path"] == str(home() / "models" / "tiny.distill")
     shutil.rmtree(tmp_path / "give")
     assert distill("generate", "tiny", "--seconds", 0.5).code == 0
+
+
+def test_no_folder_is_made_that_is_called_like_a_file(distill: Distill, noted: Path, tmp_path: Path) -> None:
+    """Guards against a folder ``gift.DISTILL`` with the model in it, and one ``x.wav``."""
+    gift = tmp_path / "gift.DISTILL"
+    assert distill("models", "export", "tiny", "--out", gift).code == 0
+    assert load_model(gift).header.name == "gift"
+    for words in ((), ("--with-recordings",)):
+        distill("models", "export", "tiny", "--out", tmp_path / "x.wav", *words).refused("x.wav", "a folder is needed")
+    assert not (tmp_path / "x.wav").exists()
 
 
 def test_a_piece_of_a_model_of_the_same_codec_is_called_so(distill: Distill, tiny: Path) -> None:
@@ -271,11 +347,13 @@ def test_a_model_is_given_away_without_the_sound_that_it_came_with(
     save_model(tiny, dataclasses.replace(alone, sounds=(sound_from("a" * 64, np.zeros((1, 48_000), np.float32)),)))
     answer = distill("models", "export", tiny, "--out", tmp_path / "given.distill")
     assert "left out" in answer.err
+    assert f"distill models export {tiny} --with-recordings\n" in answer.err, "a command that can be typed"
     given = load_model(tmp_path / "given.distill")
     assert not given.sounds
     assert given.header == before.model_copy(update={"name": "given"}), "as it would be, had it come without"
     assert load_model(tiny).sounds
-    distill("models", "export", tiny, "--with-recordings", "--out", tmp_path / "whole.distill")
+    answer = distill("models", "export", tiny, "--with-recordings", "--out", tmp_path / "whole.distill")
+    assert "instead of" not in answer.err, "nothing is larger than it was"
     assert load_model(tmp_path / "whole.distill").sounds
 
 
@@ -307,6 +385,23 @@ def test_what_is_damaged_is_not_imported(distill: Distill, tiny: Path) -> None:
         distill("models", "import", *words).refused("tiny.distill", "checksum")
     distill("models", "import", tiny.parent / "here").refused("no .distill file")
     assert listed(distill) == []
+
+
+def test_one_that_is_damaged_keeps_no_other_from_being_imported(
+    distill: Distill, tmp_path: Path, model_files: Path
+) -> None:
+    """Guards against a folder of which the files before a damaged one are imported unsaid, and those behind it never tried."""
+    folder = Path(shutil.copytree(model_files, tmp_path / "folder"))
+    damaged = folder / "other.distill"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    answer = distill("models", "import", folder, "--in-place", "--json")
+    assert answer.code == 2
+    assert "other.distill" in answer.err
+    assert [one["name"] for one in answer.json["models"]] == ["bare", "tiny"]
+    assert [one["file"] for one in answer.json["refused"]] == [str(damaged)]
+    answer = distill("models", "import", damaged, folder / "tiny.distill")
+    assert answer.code == 2
+    assert "1 model is in the library now" in answer.err
 
 
 def test_other_capitals_on_a_disk_that_does_not_tell_them_apart(distill: Distill, tiny: Path) -> None:

@@ -32,6 +32,18 @@ def test_every_piece_is_listed_with_its_number_and_its_file(distill: Distill, ma
     assert f"gone from {made[1]}" in distill("pieces", "list").out
 
 
+def test_every_list_says_which_pieces_are_gone(distill: Distill, made: list[Path], tiny: Path) -> None:
+    """Guards against pieces that are shown with a model as if they were there, and against JSON that does not tell."""
+    made[1].unlink()
+    shown = distill("models", "info", tiny).err
+    assert f" {made[0]}" in shown
+    assert f"gone from {made[0]}" not in shown
+    assert f"gone from {made[1]}" in shown
+    for words, name in ((("models", "info", tiny), "generations"), (("pieces", "list"), "pieces")):
+        told = distill(*words, "--json").json[name]
+        assert {one["id"]: one["is_there"] for one in told} == {1: True, 2: False}
+
+
 def test_an_empty_list_says_what_to_do(distill: Distill) -> None:
     answer = distill("pieces", "list")
     assert "No pieces yet" in answer.err
@@ -141,6 +153,25 @@ def test_a_deleted_piece_can_still_be_made_again(distill: Distill, made: list[Pa
     distill("pieces", "delete", 1)
     again = distill("regenerate", 1, "--out", "again", "--json").json
     assert Path(again["audio"]).read_bytes() == content
+
+
+def test_what_is_made_again_is_listed_where_the_piece_was_not_there(distill: Distill, made: list[Path]) -> None:
+    """Guards against a sound that no list has, as the piece had been deleted or its file was gone."""
+
+    def files() -> dict[int, Path]:
+        told = distill("pieces", "list", "--json").json["pieces"]
+        return {one["id"]: Path(one["file"]) for one in told if Path(one["file"]).exists()}
+
+    distill("pieces", "delete", 1)
+    again = Path(distill("regenerate", 1, "--out", "again", "--json").json["audio"])
+    assert files() == {1: again, 2: made[1]}
+    again.unlink()
+    second = Path(distill("regenerate", 1, "--out", "second", "--json").json["audio"])
+    assert files() == {1: second, 2: made[1]}
+    distill("pieces", "delete", 1)
+    distill("regenerate", 1, "--out", second.parent)
+    distill("regenerate", 2, "--out", "copy")
+    assert files() == {1: second, 2: made[1]}, "a second copy is not listed"
 
 
 def test_a_deleted_piece_stays_deleted_when_the_database_is_rebuilt(distill: Distill, made: list[Path]) -> None:

@@ -148,7 +148,7 @@ def test_a_stop_in_the_first_stage_leads_to_the_second(
 def test_a_second_stage_that_comes_later_computes_as_the_first_did(
     distill: Distill, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distill.cli.train.DEFAULT_HIGH_MINUTES", 0.03)
+    monkeypatch.setattr("distill.training.budget.HIGH_CODEC_MINUTES", 0.03)
     first = distill("train", small_corpus, "--epochs", 1, "--precision", "32", "--out", tmp_path)
     assert first.code == 0, first.err
     model = tmp_path / "small.distill"

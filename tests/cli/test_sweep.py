@@ -91,9 +91,13 @@ def test_every_combination_once() -> None:
         (["layers=0"], "--layers 0 is out of range. Choose 1 to 48"),
         (["lr=nan"], "--lr nan is out of range"),
         (["lr=fast"], "--lr fast is not a number"),
+        (["hidden-size=96", "heads=5"], "--hidden-size 96 with --heads 5 is not possible"),
+        (["layers=2", "hidden=128,96", "heads=4,5"], "--hidden-size 128 with --heads 5 is not possible"),
+        (["hidden=101"], "--hidden-size 101 is not possible"),
     ],
 )
 def test_what_cannot_be_tried(grid: list[str], words: str) -> None:
+    """Guards, too, against sizes that are found not to fit each other only once the codec is trained."""
     with pytest.raises(SettingError, match=words):
         variants(grid)
 
@@ -348,7 +352,12 @@ def stop_at(on_event: Callable[..., None]) -> Callable[[Any], None]:
 
 @pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("kind", [VQStepMetrics, PriorStepMetrics])
+@pytest.mark.parametrize(
+    ("grid", "names"), [("layers=1,2", ("layers1", "layers2")), ("levels=2", ("rvqlevels2",))], ids=["priors", "codecs"]
+)
 def test_what_was_stopped_goes_on_from_there(
+    grid: str,
+    names: tuple[str, ...],
     kind: Any,
     distill: Callable[..., Any],
     trained: list[list[str]],
@@ -356,22 +365,23 @@ def test_what_was_stopped_goes_on_from_there(
     small_corpus: Path,
     tmp_path: Path,
 ) -> None:
-    """Guards against half an hour that is trained a second time; what comes out is as if it had not been stopped."""
-    words = ("sweep", small_corpus, "--grid", "layers=1,2", "--device", "cpu")
+    """Guards against half an hour that is trained a second time, also of a prior in the codec's own file, of which nothing was
+    noted; what comes out is as if it had not been stopped."""
+    words = ("sweep", small_corpus, "--grid", grid, "--device", "cpu")
     assert distill(*words, "--out", tmp_path / "whole").code == 0
     trained.clear()
     stop_at(kind)
     answer = distill(*words, "--out", tmp_path / "out", "--json")
     wrong = "it was stopped; the same command goes on with it"
-    again = 2 if kind is VQStepMetrics else 1
-    assert answer.json["failed"] == {f"layers{layers}": wrong for layers in (1, 2)[:again]}
+    again = len(names) if kind is VQStepMetrics else 1
+    assert answer.json["failed"] == dict.fromkeys(names[:again], wrong)
     trained.clear()
     answer = distill(*words, "--out", tmp_path / "out", "--json")
     assert answer.code == 0, answer.err
     assert trained[0][1] == "--resume"
     assert [told[0] for told in trained] == (["train"] if kind is VQStepMetrics else []) + ["train-prior"] * again
     assert "goes on from where it was stopped" in answer.err
-    for name in ("layers1", "layers2"):
+    for name in names:
         one, other = (load_model(tmp_path / out / f"{name}.distill") for out in ("whole", "out"))
         assert one.codes_fingerprint == other.codes_fingerprint
         assert one.header.curves == other.header.curves
@@ -388,7 +398,7 @@ def test_what_was_stopped_of_other_recordings_is_trained_anew(
     small_corpus: Path,
     tmp_path: Path,
 ) -> None:
-    """Its best weights so far are no model of the folder as it is now; they go into the trash."""
+    """Its best weights so far are no model of the folder as it is now; they go into the trash, and it is said why."""
     own = tmp_path / "own"
     shutil.copytree(small_corpus, own)
     words = ("sweep", own, "--grid", "levels=2", "--out", tmp_path / "out")
@@ -397,8 +407,71 @@ def test_what_was_stopped_of_other_recordings_is_trained_anew(
     (own / "take-0.wav").unlink()
     answer = distill(*words, "--json")
     assert answer.code == 0, answer.err
-    assert [told[0] for told in trained] == ["train", "train", "train", "train-prior"]
+    assert [told[0] for told in trained] == ["train", "train", "train-prior"]
+    assert (
+        "codec rvqlevels2 is trained from the start: The saved training belongs to another folder of recordings."
+        in (" ".join(answer.err.split()))
+    )
     assert [item["name"] for item in distill("models", "list", "--trash", "--json").json["trash"]] == ["rvqlevels2"]
+
+
+@pytest.mark.parametrize("case", ["full disk", "full disk at its end", "another's model"])
+def test_what_cannot_go_on_now_is_not_begun_anew(
+    case: str, small_corpus: Path, tmp_path: Path, make_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against hours that go into the trash, without a word why, as a disk was full: every refusal passed for one of what
+    is saved."""
+    (variant,) = variants(["layers=2"])
+    out, progress, told = tmp_path / "out", Progress(tmp_path / "out", {}), list[list[str]]()
+    out.mkdir()
+    model = save_model(out / "layers2.distill", make_model())
+    save_model(out / "auto.distill", make_model())
+    progress.begin("codec auto")
+    progress.finish("codec auto")
+    progress.begin("model layers2")
+    full = OutputError(f"{model} cannot be written: the disk is full.", "Free some space.")
+
+    def fails(*_: object) -> None:
+        raise full
+
+    def engine(words: list[str]) -> engines.Ended:
+        told.append(words)
+        return full.exit_code, "", f"✗ {full.what}\n  {full.fix}\n"
+
+    stopped = SimpleNamespace(
+        is_within=lambda _: True, is_finished=case == "full disk at its end", run_folder=tmp_path / "run"
+    )
+    monkeypatch.setattr("distill.runs.resume.saved_at", fails if case == "another's model" else lambda *_: stopped)
+    monkeypatch.setattr(progress, "finish", fails)
+    shared = ["--seed", "0", "--device", "cpu"]
+    (trained,) = sweep._Runner(small_corpus, out, 8.0, shared, engine, progress).all((variant,), 1)
+    assert trained.wrong == str(full)
+    assert (
+        told == ([["train-prior", "--resume", str(stopped.run_folder), *shared[2:], "--json"]][: case == "full disk"])
+    )
+    assert model.exists()
+
+
+@pytest.mark.parametrize("ended", [None, (0, '{"cancelled": 1}', ""), (-9, "", "")])
+def test_what_is_stopped_on_ray_is_not_said_to_go_on(
+    ended: engines.Ended | None,
+    distill: Callable[..., Any],
+    trained: list[list[str]],
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Guards against a promise that is not kept: what was trained of it is on another machine."""
+
+    def engine(_: list[str]) -> engines.Ended:
+        if ended is None:
+            raise KeyboardInterrupt
+        return ended
+
+    monkeypatch.setattr("distill.cli.sweep.on_ray", lambda *_: contextlib.nullcontext(engine))
+    answer = distill("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out", "--ray", "auto")
+    assert re.search("the same command trains (it|what is not finished) again", answer.err, re.IGNORECASE)
+    assert "goes on" not in answer.err
 
 
 @pytest.fixture

@@ -1,5 +1,11 @@
 """Training as the terminal shows it."""
 
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from distill.cli.training_view import TrainingView
@@ -23,3 +29,24 @@ def test_both_distances_of_an_epoch_are_the_same_measure(capsys: pytest.CaptureF
         ["train 1.55", "held-out 1.37", "kept 1.37"],
         ["train 1.20", "held-out 1.30", "kept 1.30"],
     ]
+
+
+@pytest.mark.parametrize(("refuses", "code"), [("write_text", errno.ENOSPC), ("replace", errno.EACCES)])
+def test_a_progress_that_cannot_be_told_ends_no_training(
+    refuses: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a training that fails because the disk was full for a moment, or because the page was just reading the
+    file, which Windows does not let anybody replace then."""
+    told = tmp_path / "progress.json"
+    monkeypatch.setenv("DISTILL_PROGRESS", str(told))
+
+    def refuse(path: Path, *_: Any, **__: Any) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    with TrainingView() as view:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(Path, refuses, refuse)
+            view(_step(1, 1.4))
+        assert view.is_training()
+        view.progress("Measuring", 1, 2)
+    assert json.loads(told.read_bytes())["step"] == "Measuring"

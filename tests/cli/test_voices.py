@@ -22,7 +22,7 @@ from distill.formats.files import read_audio
 from distill.making.grains import Stretch
 from distill.making.joins import _EDGE as EDGE
 from distill.making.joins import ROOM
-from distill.making.recordings import Passage, without
+from distill.making.recordings import Replaced, without
 from distill.models import Model, save_model
 from distill.models.model_file import Source, load_model
 from distill.recordings.cache import cache_folder
@@ -162,7 +162,7 @@ def test_what_is_left_beside_a_passage(begin: float, end: float, left: list[tupl
         Stretch(name, np.zeros((1, 144_000), np.float32), 0, codes, take, sha256=name, tolls=np.arange(30.0))
         for name, take in (("a", 4), ("copy", 4), ("other", -1))
     ]
-    found = without(stretches, Passage("a", begin, end), rate=48_000, hop=4_800)
+    found = without(stretches, Replaced("a", begin, end), rate=48_000, hop=4_800)
     assert [(one.name, int(one.codes[0]), int(one.codes[-1]) + 1) for one in found] == left
     assert all(one.begin == 4_800 * int(one.codes[0]) for one in found)
     assert all(one.tolls is not None and one.tolls.tolist() == one.codes[:, 0].tolist() for one in found)
@@ -174,7 +174,7 @@ def test_where_nothing_else_is_left_a_near_copy_is_used_without_the_passage() ->
         Stretch(name, np.zeros((1, 144_000), np.float32), 0, torch.arange(count)[:, None], 4, sha256=name)
         for name, count in (("a", 30), ("copy", 40))
     ]
-    (left,) = without(stretches, Passage("a", 0.0, 3.0), rate=48_000, hop=4_800)
+    (left,) = without(stretches, Replaced("a", 0.0, 3.0), rate=48_000, hop=4_800)
     assert (left.name, left.begin, len(left.codes)) == ("copy", 31 * 4_800, 9)
 
 

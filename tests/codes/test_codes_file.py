@@ -74,6 +74,16 @@ def test_a_file_without_a_digest_is_refused(tmp_path: Path, codec: ConvVQVAE) ->
         load_codes(tmp_path / "a.codes", MINE, codec)
 
 
+def test_a_file_of_a_newer_distill_says_so(tmp_path: Path, codec: ConvVQVAE) -> None:
+    """Guards against "Make it again" of a file that is in order, where what helps is a newer Distill."""
+    header = '{"format":"distill-codes","major":2}'
+    tensors = {"codes": grid().to(torch.int16).contiguous()}
+    (tmp_path / "a.codes").write_bytes(encode(tensors, "distill", lambda digest: header))
+    with pytest.raises(CodesFileError, match=r"a\.codes was written by a newer Distill \(format 2") as told:
+        load_codes(tmp_path / "a.codes", MINE, codec)
+    assert told.value.fix.startswith("Update Distill")
+
+
 @pytest.mark.parametrize("content", [b"", b"codes", b"\xff" * 100, b"\x10\0\0\0\0\0\0\0" + b"[" * 16])
 def test_what_is_no_codes_file_is_refused(tmp_path: Path, codec: ConvVQVAE, content: bytes) -> None:
     path = tmp_path / "a.codes"

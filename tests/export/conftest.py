@@ -11,7 +11,7 @@ from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.model_file import Source
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model() -> Callable[..., Model]:
     """``make_model(channels, hop, with_prior)``: an untrained model in a tiny size whose tones are loud."""
     return _model

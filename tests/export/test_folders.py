@@ -5,6 +5,8 @@ import functools
 import hashlib
 import http.server
 import json
+import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +23,10 @@ from distill.errors import OutputError, SettingError
 from distill.export import onnx_files, web
 from distill.export.hub import export_hub
 from distill.export.onnx_files import decoded, export_onnx
-from distill.export.outcome import NO_COMPOSING, NO_PRIOR, decibels
+from distill.export.outcome import NO_COMPOSING, NO_PRIOR, Outcome, decibels
 from distill.export.web import VENDORED, export_web
+from distill.files.names import command
+from distill.making.drawing import Sampling
 from distill.models import Model, load_model
 from distill.models.model_file import save_model
 from distill.models.sound import sound_from
@@ -54,6 +58,12 @@ def test_a_model_without_a_prior_gives_its_codec(tmp_path: Path, make_model: Cal
     assert export_web(make_model(with_prior=False), tmp_path / "page").remarks == (NO_COMPOSING,)
 
 
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    """Guards against a TypeError where an old disk, or a locale of before Unicode, has names that are no UTF-8."""
+    folder = tmp_path / os.fsdecode(b"nl\xff") / "new"
+    assert export_onnx(make_model(with_prior=False), folder).null_db < -80
+
+
 def test_onnx_that_is_not_installed(tmp_path: Path, make_model: Callable[..., Model], monkeypatch: Any) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     for export in (export_onnx, export_web):
@@ -73,6 +83,61 @@ def test_the_page_keeps_the_measured_balance(
     assert table["balance"] == pytest.approx(nats or [0.0] * 32)
     (remark,) = outcome.remarks
     assert "level" in remark
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, make_model: Callable[..., Model]) -> Outcome:
+    """A page."""
+    return export_web(make_model(), tmp_path_factory.mktemp("exported") / "page")
+
+
+def test_the_page_begins_with_how_distill_draws(exported: Outcome) -> None:
+    """Guards against a top-p of the page's own, below which new audio stands still."""
+    usual = Sampling()
+    table = json.loads((exported.path / "distill.json").read_text())
+    assert table["sampling"] == {"temperature": usual.temperature, "top_p": usual.top_p}
+
+
+def test_it_is_said_how_the_page_is_opened(exported: Outcome) -> None:
+    """Guards against "Opening the model …" for ever where the page was opened as a file, as browsers load no modules there."""
+    to_try = command("python", "-m", "http.server", "--directory", exported.path)
+    assert dict(exported.facts)["to try it"] == to_try
+    assert "python -m http.server" in (exported.path / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of the page's own files, and a page without graphs."""
+    player = tmp_path / "package" / "player"
+    (player / "ort").mkdir(parents=True)
+    (player / "ort" / "ort.wasm").write_bytes(bytes(5000))
+    monkeypatch.setattr(web, "files", lambda _: player.parent)
+    monkeypatch.setattr(web, "write_graphs", lambda *_, **__: {})
+    monkeypatch.setattr(web, "null_test", lambda _model, _aside, _table, place: Outcome(place, -np.inf))
+    return player
+
+
+def test_a_page_from_an_installation_that_is_only_read(
+    installed: Path, tmp_path: Path, make_model: Callable[..., Model]
+) -> None:
+    """Guards against folders to which nothing can be added, as those of an installation that many share are."""
+    for path in (installed / "ort" / "ort.wasm", installed / "ort", installed):
+        path.chmod(0o555)
+    page = export_web(make_model(with_prior=False), tmp_path / "page").path
+    assert all(path.stat().st_mode & stat.S_IWUSR for path in (page, *page.rglob("*")))
+    assert (page / "ort" / "ort.wasm").read_bytes() == bytes(5000)
+
+
+def test_a_page_on_a_full_disk(
+    installed: Path, tmp_path: Path, make_model: Callable[..., Model], full_disk: Callable[[int | None], None]
+) -> None:
+    """Guards against a list of all files, each with its reason, in the place of one reason."""
+    model = make_model(with_prior=False)
+    full_disk(1000)
+    with pytest.raises(OutputError) as told:
+        export_web(model, tmp_path / "page")
+    assert told.value.what == f"{tmp_path / 'page'} cannot be written: file too large."
+    assert list(tmp_path.iterdir()) == [installed.parent]
 
 
 @pytest.mark.parametrize("export", [export_hub, export_onnx, export_web])
@@ -189,6 +254,9 @@ def test_the_page_composes_decodes_and_sounds(
     page.goto(address)
     page.wait_for_selector("body[data-ready=yes]", state="attached")
     assert page.title() == "tiny"
+    usual = Sampling()
+    assert float(page.input_value("#temperature")) == usual.temperature
+    assert float(page.input_value("#top-p")) == usual.top_p
     page.click("#play")
     page.wait_for_selector("#state[data-sounds=yes]", state="attached")
     page.click("#stop")
@@ -204,14 +272,14 @@ def test_the_page_composes_decodes_and_sounds(
         const sides = model.table.channels, sound = Array.from({ length: sides }, () => []);
         for await (const block of model.spoken(codes, codes.length))
             block.forEach((samples, side) => sound[side].push(...samples));
-        const drawn = [];
-        for await (const code of model.composed(7, () => ({ temperature: 1, topP: 0.975 }))) {
+        const drawn = [], usual = { temperature: model.table.sampling.temperature, topP: model.table.sampling.top_p };
+        for await (const code of model.composed(7, () => usual)) {
             drawn.push(code);
             if (drawn.length === 40) break;
         }
         let tilt = null;
         model.prior = { run: async ({ bias }) => { tilt = Array.from(bias.data); throw new Error("enough"); } };
-        await model.composed(7, () => ({ temperature: 1, topP: 0.975 })).next().catch(() => {});
+        await model.composed(7, () => usual).next().catch(() => {});
         return [sound, drawn, tilt];
     }"""
     sound, drawn, tilt = page.evaluate(script, codes.tolist())
@@ -226,3 +294,32 @@ def test_the_page_composes_decodes_and_sounds(
     assert drawn[0] in table["openings"]
     assert tilt == pytest.approx(BALANCE)
     assert len(np.unique(np.array(drawn)[:, 0])) > 5
+
+
+@pytest.mark.browser
+def test_fields_and_files_that_the_page_cannot_use(
+    browser: Browser, hosted: tuple[Model, Path, str], tmp_path: Path
+) -> None:
+    """Guards against the least likely codes while a field is empty, against "Invalid typed array length" of a file that holds
+    no codes, and against a file that cannot be chosen a second time."""
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(hosted[2])
+    page.wait_for_selector("body[data-ready=yes]", state="attached")
+    page.evaluate("""async () => {
+        const { Model } = await import("./player.js");
+        Model.prototype.composed = (_, settings) => { window.asked = settings; throw new Error("enough"); };
+    }""")
+    page.click("#play")
+    page.get_by_text("enough").wait_for()
+    page.fill("#top-p", "0.9")
+    for text in ("", "0", "1.5"):
+        page.fill("#top-p", text)
+        assert page.evaluate("asked().topP") == 0.9
+    (tmp_path / "take.wav").write_bytes(b"RIFF" + bytes(2000))
+    for _ in range(2):
+        page.evaluate("document.getElementById('state').textContent = ''")
+        page.set_input_files("#codes", str(tmp_path / "take.wav"))
+        page.get_by_text("This is not a .codes file").wait_for()
+        assert page.input_value("#codes") == ""
+    page.close()

@@ -1,6 +1,7 @@
 """What nn~ does with the file: loads it without Distill, asks it for its methods, and calls them buffer by buffer."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from distill.errors import OutputError
+from distill.export import nn_tilde
 from distill.export.nn_tilde import export_nn_tilde
 from distill.models import Model
 
@@ -91,6 +93,27 @@ def test_a_stereo_codec_without_a_prior(tmp_path: Path, make_model: Callable[...
     assert outcome.null_db < -80
     assert outcome.equal_codes == 1
     assert outcome.remarks == ()  # of a prior nothing is exported in any case
+
+
+def test_a_full_disk_is_said_and_nothing_stays(
+    tmp_path: Path, make_model: Callable[..., Model], full_disk: Callable[[int | None], None]
+) -> None:
+    """Guards against the end of the whole process, with a page of C++: PyTorch's own writer finds the full disk at its end."""
+    model = make_model()
+    full_disk(20_000)
+    with pytest.raises(OutputError, match=r"tiny\.ts cannot be written"):
+        export_nn_tilde(model, tmp_path / "tiny.ts")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_whose_name_is_no_text(
+    tmp_path: Path, make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a TypeError where an old disk, or a locale of before Unicode, has names that are no UTF-8."""
+    monkeypatch.setattr(nn_tilde, "_null_test", lambda *_: (-100.0, 1.0))
+    path = tmp_path / os.fsdecode(b"nl\xff") / "tiny.ts"
+    assert export_nn_tilde(make_model(), path).path == path
+    assert path.read_bytes()[:2] == b"PK"
 
 
 def test_a_file_that_is_there_stays(tmp_path: Path, make_model: Callable[..., Model]) -> None:

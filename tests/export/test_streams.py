@@ -112,6 +112,17 @@ def test_the_step_of_the_prior_draws_what_sampling_draws(sampling: Sampling, mak
     assert torch.equal(torch.cat(line[1:]), wanted)
 
 
+@pytest.mark.parametrize("top_p", [0.0, -1.0])
+def test_the_likeliest_code_is_always_left(top_p: float, make_model: Callable[..., Model]) -> None:
+    """Guards against the least likely codes where a page has nothing, or 0, for top-p: place -1 of what is left is the last."""
+    prior = make_model().prior
+    assert prior is not None
+    step, ones = PriorStep(prior), torch.ones(1, 3)
+    state, bias = torch.zeros(1, step.size), torch.arange(32.0)[None]
+    drawn, logits, _ = step(-ones.long(), state, torch.tensor([0]), bias, 0.5 * ones, ones, torch.tensor([top_p]))
+    assert torch.equal(drawn, logits.argmax(dim=-1))
+
+
 def test_a_codec_with_an_end_is_silent_after_it(make_model: Callable[..., Model]) -> None:
     codec: ConvVQVAE = make_model().codec
     speaking = SpeakingStream(codec, 16, OwnSpecials())

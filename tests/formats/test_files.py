@@ -4,6 +4,7 @@ import os
 import struct
 import tracemalloc
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -49,6 +50,25 @@ def test_a_flac_stream_without_a_length_is_read_whole(tmp_path, tone, save):
     path.write_bytes(data)
     assert probe(path).frames == 24_000
     np.testing.assert_allclose(read_audio(path), tone(0.5), atol=1e-4)
+
+
+def test_a_length_is_refused_as_soon_as_so_much_is_counted(tmp_path, tone):
+    """Guards against hours of silence in a small file of a telephone, decoded only to say that they are too long."""
+    with av.open(str(tmp_path / "a.m4a"), "w", format="ipod") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone(3.0), format="fltp", layout="mono")
+        frame.sample_rate = 48_000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    seen = []
+
+    def check(seconds):
+        seen.append(seconds)
+        if seconds > 1:
+            raise SettingError("It is too long.", "Cut it.")
+
+    with pytest.raises(SettingError, match="too long"):
+        probe(tmp_path / "a.m4a", check)
+    assert 1 < seen[-1] < 1.1
 
 
 def test_a_long_file_is_read_in_little_memory(tmp_path, save):

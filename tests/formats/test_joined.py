@@ -204,6 +204,15 @@ def test_bare_aac_in_mono_is_as_loud_beside_stereo(tmp_path, noise, rate):
     np.testing.assert_allclose(joined[:, inner].std(axis=1), alone[0, inner].std(), rtol=0.02)
 
 
+def test_a_part_of_another_rate_may_be_very_short(tmp_path, encoded):
+    """Guards against a file called damaged because of a part so short that nothing of it came of resampling at first."""
+    parts = [encoded("FLAC", "PCM_16", seconds=0.2), encoded("FLAC", "PCM_16", seconds=0.001, rate=44_100)]
+    (tmp_path / "a.flac").write_bytes(b"".join([*parts, parts[0]]))
+    heard, whole = read_audio(tmp_path / "a.flac"), RATE // 5
+    assert heard.shape[1] == 2 * whole + 48
+    np.testing.assert_array_equal(heard[:, :whole], heard[:, -whole:])
+
+
 def test_an_empty_block_of_a_disk_behind_a_flac_is_soon_looked_through(tmp_path, encoded):
     """Guards against seven seconds of work a megabyte, as each byte of 0xff was taken for what a frame may begin with."""
     (tmp_path / "a.flac").write_bytes(encoded("FLAC", "PCM_16", seconds=0.5) + b"\xff" * 500_000)

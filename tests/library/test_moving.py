@@ -106,6 +106,14 @@ def test_a_name_that_is_none_is_refused(library: Library, noted: GenerationRecor
     assert Path(noted.file).exists()
 
 
+@pytest.mark.parametrize("name", ["42", "42.wav", "٤٢"])
+def test_no_piece_is_called_by_a_number(library: Library, noted: GenerationRecord, name: str) -> None:
+    """Guards against ``distill pieces delete 42`` that means another piece than the one which bears that name."""
+    with pytest.raises(OutputError, match="a number would mean another piece"):
+        rename_piece(library, noted, name)
+    assert Path(noted.file).exists()
+
+
 @pytest.mark.parametrize("name", ["あ" * 66, "x" * 100, "console", "com10", "Nul-1"])
 def test_names_of_every_script_have_room(library: Library, noted: GenerationRecord, name: str) -> None:
     """Guards against a name of 34 letters of a script with three bytes a letter that is called too long."""
@@ -123,6 +131,41 @@ def test_other_capitals_on_a_disk_that_does_not_tell_them_apart(
     assert {path.name for path in tmp_path.iterdir()} == {"A-0.wav", "A-0.json", "A-0.rpp", "a-0-2.json"}
     assert json.loads((tmp_path / "A-0.json").read_text())["piece"] == "A-0.wav"
     assert 'FILE "A-0.wav"' in (tmp_path / "A-0.rpp").read_text()
+
+
+def test_a_kill_while_capitals_change_hides_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a model under a hidden name that nothing finds, on a disk that does not tell capitals apart."""
+    path, replace = tmp_path / "drums.distill", Path.replace
+    path.write_bytes(b"model")
+
+    def killed(source: Path, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Path, "samefile", lambda *_: True)
+        meanwhile.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            move(path, path.with_name("Drums.distill"))
+    assert [one.name for one in tmp_path.iterdir()] == ["Drums.distill"]
+
+
+@pytest.mark.parametrize("tells", ["nothing to do", "at once"])
+def test_capitals_change_on_every_disk_that_does_not_tell_them_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells: str
+) -> None:
+    path, replace = tmp_path / "drums.distill", Path.replace
+    path.write_bytes(b"model")
+
+    def lazy(source: Path, target: Path) -> Path:
+        is_same = source.name.lower() == target.name.lower()
+        return target if is_same and tells == "nothing to do" else replace(source, target)
+
+    monkeypatch.setattr(Path, "samefile", lambda *_: True)
+    monkeypatch.setattr(Path, "replace", lazy)
+    move(path, path.with_name("Drums.distill"))
+    assert [one.name for one in tmp_path.iterdir()] == ["Drums.distill"]
+    assert path.with_name("Drums.distill").read_bytes() == b"model"
 
 
 def test_a_title_that_stays_is_told(library: Library, piece: Callable[..., GenerationRecord], tmp_path: Path) -> None:

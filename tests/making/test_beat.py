@@ -8,18 +8,21 @@ import pytest
 import torch
 
 import small_distill
+from distill.codes.descriptions import summed
 from distill.making import strength
 from distill.making.beat import (
     Cycle,
     Metronome,
     beat_of_openings,
     beat_of_prompt,
-    beats_of_openings,
     learn_bands,
 )
 from distill.making.drawing import Sampling, Steering, sample_codes
+from distill.making.infill import infill
 from distill.making.limits import Limits
+from distill.making.loops import make_loops
 from distill.making.openings import Openings
+from distill.making.reimagine import reimagine
 from distill.making.sampling import generate
 from distill.making.streaming import stream
 from distill.making.strength import in_words, least_enough, measured_strength
@@ -147,15 +150,37 @@ def test_a_loop_holds_a_whole_number_of_beats(cycle: Cycle, own: float, expected
 
 def test_where_the_beats_of_a_loop_lie_is_known(model: Model) -> None:
     """Guards against loops in beats that begin between two of them."""
-    seeds = range(4)
-    for seed, grid in zip(seeds, beats_of_openings(model, seeds, Cycle(4 * PERIOD, 4)), strict=True):
-        assert grid is not None
-        first, period = grid
+    cycle = Cycle(4 * PERIOD, 4)
+    for piece in generate(model, 0.5, 4, cycle=cycle):
+        assert piece.pulse is not None
+        first, period = piece.pulse.grid(cycle)
         assert period == PERIOD
-        away = (Openings(model).place(seed)[1] + first) % PERIOD  # the recordings have one at every 24th position
+        away = (Openings(model).place(piece.seed)[1] + first) % PERIOD  # the recordings have one at every 24th position
         assert min(away, PERIOD - away) <= 1.5
     still = tuple(dataclasses.replace(one, codes=torch.zeros_like(one.codes)) for one in model.sources)
-    assert beats_of_openings(dataclasses.replace(model, sources=still), seeds, Cycle(96.0, 4)) == [None] * 4
+    pieces = generate(dataclasses.replace(model, sources=still), 0.5, 4, cycle=cycle)
+    assert [piece.pulse for piece in pieces] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: generate(model, 0.5, 2),
+        lambda model: make_loops(model, 24_000, 2, beats=1),
+        lambda model: list(stream(model, 0.5)),
+        lambda model: reimagine(model, drummed(20), torch.ones(20, 4, dtype=torch.bool)),
+        lambda model: infill(model, np.zeros((1, 96_000), np.float32), 0.0, 0.5),
+    ],
+    ids=["piece", "loop", "stream", "re-imagined", "infill"],
+)
+def test_the_recordings_are_gone_through_once(
+    make: Callable[[Model], object], model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against short pieces of long corpora that wait three times for which codes are silent."""
+    looked_up = []
+    monkeypatch.setattr("distill.making.limits.summed", lambda *given: looked_up.append(1) or summed(*given))
+    make(model)
+    assert len(looked_up) == len(model.trained_on)
 
 
 def heard(codes: torch.Tensor) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Loops: exact in length, and with no step where the end meets the beginning."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,6 +11,7 @@ import torch
 
 from distill.errors import SettingError
 from distill.making import loops
+from distill.making.beat import BINS, Pulse
 from distill.making.drawing import Sampling
 from distill.making.loops import AUDIBLE_SEAM, best_cut, cut_loop, loop_samples
 from distill.making.sampling import Generation
@@ -122,11 +124,12 @@ def test_a_loop_has_no_part_in_how_the_piece_fades_out(monkeypatch: pytest.Monke
 
 def test_the_beat_of_its_opening_is_where_a_loop_in_beats_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against a beat in positions that is taken for one in samples, and against one for loops that are in seconds."""
-    monkeypatch.setattr(loops, "beats_of_openings", lambda *_: [(10.0, 24.0)])
-    monkeypatch.setattr(loops, "generate", steady_pieces)
+    pulse = Pulse(2 * RATE / 1024 / 4, np.eye(BINS)[3])
+    monkeypatch.setattr(loops, "generate", lambda *given, **_: [replace(*steady_pieces(*given), pulse=pulse)])
     model = cast(Model, SimpleNamespace(codec=SimpleNamespace(sample_rate=RATE, hop=1024)))
-    assert loops.make_loops(model, 2 * RATE, beats=4)[0].start % (24 * 1024) == 10 * 1024
-    assert loops.make_loops(model, 2 * RATE)[0].start % (24 * 1024) != 10 * 1024
+    beat, first = RATE // 2, 3 * RATE // 2 // BINS
+    assert loops.make_loops(model, 2 * RATE, beats=4)[0].start % beat == first
+    assert loops.make_loops(model, 2 * RATE)[0].start % beat != first
 
 
 def steady_pieces(_model: Model, seconds: float, *_: object, **__: object) -> list[Generation]:

@@ -1,6 +1,7 @@
 """New audio keeps to the recordings' level: what is learned of it, and what it does while codes are drawn."""
 
 import dataclasses
+import re
 
 import pytest
 import torch
@@ -253,6 +254,25 @@ def test_a_step_that_goes_past_the_recordings_level_is_taken_back(left: float, l
     follows, so that one step's effect is not known before it is taken."""
     assert settled(-0.06, 4.0, left) == pytest.approx(SHARE * lean)
     assert settled(-0.01, 4.0, 3.9) == pytest.approx(SHARE * -0.01 * FURTHEST)
+
+
+def test_no_more_is_said_to_be_corrected_than_is(
+    model: Model, indifferent: CodePrior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against "most of that is corrected" where a lean hardly helps, and no more than twice its step is taken."""
+
+    def draw(trial: Model, seconds: float, count: int, how: Sampling, first: int) -> list[Generation]:
+        levels = 6.0 - 0.5 * (trial.header.loudness_lean != 0) + torch.linspace(-8, 8, count)
+        coarse = (LADDER[0][None] - levels[:, None]).abs().argmin(dim=1)
+        return [Generation(position(int(one)), seconds, first, how, 48_000) for one in coarse]
+
+    monkeypatch.setattr(lean, "generate", draw)
+    found = measured_lean(recordings_of(model, indifferent, 8, 24))
+    assert found is not None
+    assert found.off > 5
+    said = re.search(r"about ([0-9.]+) dB of that is corrected", found.in_words)
+    assert said, found.in_words
+    assert float(said[1]) == pytest.approx(SHARE * FURTHEST * 0.5, abs=0.2)
 
 
 def test_a_level_that_cannot_be_corrected_is_said() -> None:

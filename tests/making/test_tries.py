@@ -46,6 +46,30 @@ def test_of_several_that_cannot_be_original_each_keeps_its_least_alike() -> None
     assert MOST_TRIES == 8, "as the command line and the pages say"
 
 
+def test_of_several_that_hold_a_copy_the_most_original_is_kept() -> None:
+    """Guards against a whole copy that is kept as the most original of eight tries, since one copied second ranks as high."""
+
+    def said(copied: int, close: int, similarity: float) -> Originality:
+        verdicts = [Verdict.COPY] * copied + [Verdict.CLOSE] * close + [Verdict.ORIGINAL] * (10 - copied - close)
+        return Originality(tuple(Second(one, similarity, 100.0, "a.wav", 0.0, 0.0, 1.0) for one in verdicts), ())
+
+    def excesses(_: Originality, originality: Originality) -> tuple[float]:
+        return (originality.percentile - 99,)
+
+    better = [
+        said(10, 0, 0.9),
+        said(2, 0, 0.99),
+        said(1, 5, 0.99),
+        said(1, 2, 0.99),
+        said(1, 2, 0.97),
+        said(1, 2, 0.98),
+    ]
+    (kept,) = draw_until_fine(
+        lambda seeds: [better[min(seed, 5)] for seed in seeds], lambda take: take, excesses, range(1)
+    )
+    assert better.index(kept.take) == 4
+
+
 def test_what_is_kept_passes_the_fewest_limits_and_those_by_the_least() -> None:
     """Guards against a loop that is original but jumps, kept although a later one does neither or only one of the two."""
     kept, _ = drawn({1: 99.0, 2: 10.0, 3: 98.0, 4: 10.0}, range(1, 2), 95.0, seams={1: 0.6, 2: 0.9, 4: 0.7})

@@ -1,5 +1,6 @@
 """Two voices: which one a person gets, what is told of it, and what each remembers."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,7 +15,7 @@ from distill.making.choice import Choice
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import ROOM
 from distill.making.recordings import Found
-from distill.making.voices import CodecVoice, RecordingsVoice, VoiceSettings, voice_of
+from distill.making.voices import CodecVoice, RecordingsVoice, VoiceSettings, join_cost_of, voice_of
 from distill.models import Model
 from distill.training import Notice
 
@@ -99,8 +100,16 @@ def test_where_no_recording_is_left(monkeypatch: pytest.MonkeyPatch, bank: Bank)
     assert voice is None
     assert "None of the recordings that 'mine' learned from" in told
     assert "The codec's voice is used instead" in told
+    assert "edit list" not in told
     with pytest.raises(AudioFileError, match="'mine' learned from"):
         given(monkeypatch, Found((), ("0.wav",)), nearer, VoiceSettings(Choice.RECORDINGS))
+
+
+def test_an_edit_list_that_there_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
+    """Guards against a project that was asked for, never written and not spoken of, as no recording is there."""
+    asked = VoiceSettings(edit_list=True)
+    _, told = given(monkeypatch, Found((), ("0.wav",)), learned(bank, nearer_voice="recordings"), asked)
+    assert "The codec's voice is used instead, so there is no edit list;" in told
 
 
 def test_those_that_are_missing_are_told_and_the_others_are_used(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
@@ -109,6 +118,19 @@ def test_those_that_are_missing_are_told_and_the_others_are_used(monkeypatch: py
     assert voice is not None
     assert [one.name for one in voice.bank.stretches] == ["0.wav"]
     assert told.startswith("1.wav is gone or changed")
+
+
+def test_an_edit_list_of_recordings_that_were_not_found_as_files_is_told(
+    monkeypatch: pytest.MonkeyPatch, bank: Bank
+) -> None:
+    """Guards against a Reaper project of empty items, without a word, where the sound is in the cache or in the model."""
+    asked = VoiceSettings(Choice.RECORDINGS, edit_list=True)
+    _, told = given(monkeypatch, Found(bank.stretches, ()), learned(bank), asked)
+    assert told.startswith(
+        "No file of 0.wav and 1.wav was found, so the grains from there are silent in the Reaper project"
+    )
+    there = tuple(replace(one, path=Path(one.name)) for one in bank.stretches)
+    assert given(monkeypatch, Found(there, ()), learned(bank), asked)[1] == ""
 
 
 def test_joins_cost_what_was_measured_for_the_model(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
@@ -128,6 +150,16 @@ def test_joins_cost_what_was_measured_for_the_model(monkeypatch: pytest.MonkeyPa
     assert dear is not None
     assert cheap is not None
     assert len(cheap.grains(codes)) > len(dear.grains(codes)), "the dial's part"
+
+
+@pytest.mark.parametrize(
+    ("said", "cost"),
+    [("cheap", JOIN_COST), ("nan", JOIN_COST), (float("nan"), JOIN_COST), (-1e300, 0.0), (1e300, 1e3), (7, 7.0)],
+)
+def test_a_measured_cost_that_is_none_is_not_believed(said: object, cost: float, bank: Bank) -> None:
+    """Guards against a stranger's file whose grains end as a fault in Distill: its cost is text, or no number."""
+    assert join_cost_of(learned(bank, voices={"nearer": "recordings", "join_cost": said})) == cost
+    assert RecordingsVoice(bank, 1, RATE, 1.0, cost).grains(drawn(60))
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.1, 0.5, 1.0])

@@ -19,7 +19,7 @@ from distill.making.grains import Bank, Stretch
 from distill.making.request import Request
 from distill.making.sampling import FADE_OUT_SECONDS, Generation
 from distill.making.sidecar import write_sidecar
-from distill.making.voices import RecordingsVoice
+from distill.making.voices import RecordingsVoice, VoiceSettings
 from distill.models import Model
 from distill.originality.verdict import Originality
 
@@ -37,7 +37,7 @@ def write(folder: Path, audio_format: str = "wav", name: str = "mine", **after: 
     model = cast(Model, SimpleNamespace(codec=codec, header=SimpleNamespace(name=name), fingerprint="0" * 64))
     sampling = Sampling()
     take = Generation(codes[:15], 0.2, 7, sampling, RATE, voice=voice, **after)
-    request = Request("audio", sampling, audio_format, seconds=0.2, edit_list=True)
+    request = Request("audio", sampling, audio_format, seconds=0.2, voice=VoiceSettings(edit_list=True))
     return pieces._written(model, folder, request, take, Originality((), ()))
 
 

@@ -211,6 +211,15 @@ def test_a_strength_of_the_beat_that_cannot_be_is_refused(model: Model, tmp_path
         load_model(path)
 
 
+@pytest.mark.parametrize("decibels", [1e39, -1001.0, float("nan"), "loud"])
+def test_a_loudness_that_cannot_be_is_refused(model: Model, tmp_path: Path, decibels: object) -> None:
+    """Guards against a stranger's file whose new audio ends as a fault in Distill: no code was left to be drawn."""
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, loudness=[0.0, decibels, decibels])
+    with pytest.raises(ModelFileError, match="not possible"):
+        load_model(path)
+
+
 @pytest.mark.parametrize(("numbers", "words"), [(1, "balance"), (257, "balance"), ([1e9], "not possible")])
 def test_a_balance_that_cannot_be_is_refused(
     model: Model, tmp_path: Path, numbers: int | list[float], words: str

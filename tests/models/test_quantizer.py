@@ -72,6 +72,24 @@ def test_codes_are_the_library_s_own() -> None:
         assert commitment.tolist() == [0.0] * 4
 
 
+@pytest.mark.parametrize("is_training", [False, True])
+def test_codes_are_the_same_in_half_precision(is_training: bool) -> None:
+    """Guards against a training in bf16 that learns from other codes than the finished file gives for the same latents."""
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(16, 4, 64)
+    quantizer.set_codebooks(torch.randn(4, 64, 16) * 0.5 ** torch.arange(4)[:, None, None])
+    latents = torch.randn(3, 700, 16)
+    quantized, codes, _ = quantizer.eval()(latents)
+    if is_training:
+        quantizer.expect(vectors_per_step=1)  # no entry is dead, and replaced by chance
+        quantizer.train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, its_codes, commitment = quantizer(latents)
+    assert torch.equal(its_codes, codes)
+    torch.testing.assert_close(found, quantized)
+    assert commitment.dtype == torch.float32
+
+
 def test_weights_are_loaded_in_the_form_they_have() -> None:
     """Guards against a state to resume from that a fresh quantizer does not take, or takes without its averages."""
     torch.manual_seed(0)

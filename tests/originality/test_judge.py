@@ -225,6 +225,25 @@ def test_what_one_recording_repeats_is_common_property() -> None:
     assert judge.judge(*heard(looped, phrase(3)[47:141])).share(Verdict.COPY) > 0.4
 
 
+@pytest.mark.parametrize("positions", [90, 101])  # again after 256 and 279.5 frames
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_bar_that_a_recording_holds_twice_is_common_property(positions: int, is_cut: bool) -> None:
+    """Guards against a verdict that hangs on the tempo, or on whether something between the two places was held out."""
+    bar = phrase(1, positions)
+    first = torch.cat([phrase(40, positions), bar, phrase(41, 15)])
+    second = torch.cat([phrase(42, 15), bar, phrase(43, positions)])
+    song = model_of([], [phrase(20, positions)])
+    if is_cut:
+        song.sources += tuple(
+            Source("song.wav", at, False, codes, take=0) for at, codes in ((0.0, first), (9.0, second))
+        )
+    else:
+        song.sources += (Source("song.wav", 0.0, False, torch.cat([first, second]), take=0),)
+    judge = OriginalityJudge(song)
+    assert judge.judge(*heard(song, bar)).share(Verdict.COPY) == 0
+    assert judge.judge(*heard(song, first[:positions])).share(Verdict.COPY) == 1
+
+
 def test_codes_recited_one_for_one_are_a_copy_even_of_a_drone() -> None:
     """Guards against letting off what *sounds* like common property: its codes stand in one recording only; and against
     naming another one, which merely sounds as much like it."""
@@ -275,6 +294,23 @@ def test_a_copy_shorter_than_a_second_is_found_out(model: Model, judge: Original
     assert second.at_seconds == pytest.approx(100 * HOP / RATE, abs=HOP / RATE)
     assert copied.summary().startswith("100 % copy; nearest take-2.wav at 2.1 s")
     assert judge.judge(*heard(model, phrase(70)[100 : 100 + positions])).share(Verdict.COPY) == 0
+
+
+def test_recordings_shorter_than_a_second_played_whole_are_a_copy() -> None:
+    """Guards against a piece that is a sample pack's strokes one after the other, and called original: no run of theirs lasts a
+    second, and silence follows their pictures. Neither what shares no more than their attacks is a copy, nor what shares a
+    short stretch of a long recording."""
+    strokes = [phrase(seed, 28) for seed in range(300, 312)]
+    pack = model_of(strokes, [phrase(330, 28)])
+    judge = OriginalityJudge(pack)
+    assert judge.judge(*heard(pack, torch.cat(strokes[:8]))).share(Verdict.COPY) == 1
+    attacks = [torch.cat([stroke[:11], phrase(400 + number, 17)]) for number, stroke in enumerate(strokes[:8])]
+    assert judge.judge(*heard(pack, torch.cat(attacks))).share(Verdict.COPY) == 0
+    pack.sources += (Source("song.wav", 0.0, True, phrase(340)), Source("song.wav", 7.0, False, phrase(341, 28)))
+    assert (
+        OriginalityJudge(pack).judge(*heard(pack, torch.cat([phrase(341, 28), phrase(342, 19)]))).share(Verdict.COPY)
+        == 0
+    )
 
 
 def test_a_loop_is_judged_by_its_own_codes(model: Model, judge: OriginalityJudge) -> None:
@@ -387,6 +423,34 @@ def test_one_jingle_does_not_switch_copy_detection_off(rest: int) -> None:
     verbatim = judge.judge(*heard(show, torch.cat([phrase(90, 94), episodes[2][-188:], phrase(91, 94)])))
     assert [second.verdict for second in verbatim.seconds[2:6]].count(Verdict.COPY) >= 3
     assert judge.judge(*heard(show, phrase(92))).share(Verdict.COPY) == 0
+
+
+def test_many_recordings_do_not_switch_copy_detection_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against many recordings of which one second each is compared, or only how they begin: a jingle of 5 s in all of
+    them was their nature, and no copy was found."""
+    monkeypatch.setattr("distill.originality.judge.MOST_REFERENCES", 24)
+    jingle = phrase(1, 235)
+    episodes = [torch.cat([jingle, phrase(seed, 470)]) for seed in range(30, 45)]
+    show = model_of(episodes[:2], episodes[2:])
+    judge = OriginalityJudge(show)
+    assert len(judge.reference.similarity) < 40
+    assert judge.reference.natural_run(2) < 1
+    again = episodes[1][-282:].clone()
+    again[::7, 1] = 1 + (again[::7, 1] + 2) % 63  # no run of codes gives it away
+    assert judge.judge(*heard(show, again)).share(Verdict.COPY) > 0.7
+    assert judge.judge(*heard(show, phrase(92))).share(Verdict.COPY) == 0
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "rest", "compared"), [(141, 234, 0, 8), (141, 281, 0, 5), (234, 141, 282, 8)]
+)
+def test_what_is_shared_is_left_out_if_five_seconds_remain(shared: int, own: int, rest: int, compared: int) -> None:
+    """Guards against a comparison with four seconds, and against silence that makes what is shared the lesser part."""
+    jingle = phrase(1, shared)
+    aside = torch.cat([jingle, phrase(20, own), torch.zeros(rest, 2, dtype=torch.int64)])
+    reference = OriginalityJudge(model_of([torch.cat([jingle, phrase(21)])], [aside])).reference
+    assert len(reference.similarity) == compared
+    assert (reference.natural_run(2) > 1) == (rest > 0)
 
 
 def test_where_recordings_share_nearly_everything_that_is_their_nature() -> None:

@@ -167,6 +167,21 @@ def test_what_the_recordings_repeat_is_known() -> None:
     assert np.isnan(found[3])
 
 
+def test_what_two_stretches_of_a_recording_hold_is_repeated() -> None:
+    """Guards against a bar that is no repetition where something between its two places was held out."""
+    stretches = [[take(3)], [np.concatenate([take(4), take(3)[:, RATE : 4 * RATE]], axis=1)], [take(5)]]
+    here = np.array([0]), np.array([2.0])
+    assert Passages.of(stretches, [7, 7, 8], recordings=[0, 0, 1]).elsewhere(*here)[0] > 0.99
+    assert Passages.of(stretches, [7, 7, 8], recordings=[0, 1, 2]).elsewhere(*here)[0] < 0.9
+
+
+@pytest.mark.parametrize("period", [1.92, 2.005])
+def test_what_is_repeated_is_known_at_any_tempo(period: float) -> None:
+    """Guards against loops whose period is no whole number of frames, which were less like themselves."""
+    index = Passages.of([[np.tile(take(1, period), (1, 3))], [take(3)]])
+    assert index.elsewhere(np.array([0]), np.array([1.3]))[0] > 0.995
+
+
 def test_near_copies_of_a_take_are_no_repetition() -> None:
     """Guards against calling a recording common property because it was saved twice."""
     twice = [[take(3)], [0.5 * take(3)], [take(4)]]

@@ -110,13 +110,23 @@ def test_a_passage_that_stands_twice_belongs_to_no_recording() -> None:
     first, second = grids(60, 60, entries=500)
     second[20:40] = first[5:25]
     run = longest(first[5:25], [first, second], 2)
-    assert is_repeated(run, [first, second], [0, 1], 2)
-    assert not is_repeated(run, [first, second], [0, 0], 2)
+    assert is_repeated(run, [first, second], [0, 1], [0, 1], 2)
+    assert not is_repeated(run, [first, second], [0, 0], [0, 1], 2)
     own = longest(first[30:50], [first, second], 2)
-    assert not is_repeated(own, [first, second], [0, 1], 2)
+    assert not is_repeated(own, [first, second], [0, 1], [0, 1], 2)
     drone = torch.full((60, 2), 3)
-    assert is_repeated(longest(drone[:20], [drone], 2), [drone], [0], 2)
-    assert not is_repeated(longest(drone[:50], [drone], 2), [drone], [0], 2)
+    assert is_repeated(longest(drone[:20], [drone], 2), [drone], [0], [0], 2)
+    assert not is_repeated(longest(drone[:50], [drone], 2), [drone], [0], [0], 2)
+
+
+def test_a_passage_in_two_stretches_of_a_recording_stands_twice() -> None:
+    """Guards against a riff that is a copy only where something between its two places was held out."""
+    first, second = grids(60, 60, entries=500)
+    second[20:40] = first[5:25]
+    run = longest(first[5:25], [first, second], 2)
+    assert is_repeated(run, [first, second], [0, 0], [3, 3], 2)
+    own = longest(first[30:50], [first, second], 2)
+    assert not is_repeated(own, [first, second], [0, 0], [3, 3], 2)
 
 
 def test_runs_are_known_for_every_position() -> None:

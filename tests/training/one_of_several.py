@@ -3,9 +3,10 @@
     python one_of_several.py TASK RECORDINGS OUT
 
 Tasks: ``codec``, ``refinement``, ``prior`` (a few steps), ``minutes`` (until the clock ends it: that of the first rank
-goes a second a step, that of the other stands still), ``killed`` (rank 1 dies at its fifth step), ``first killed`` (so does
-rank 0) and ``resume``.
-OUT gets ``result.json`` from the first rank, ``rank-N.json`` from every, and ``codec.state``.
+goes a second a step, that of the other stands still), ``drifted`` (two epochs; in the first, rank 1's codebooks become others),
+``killed`` (rank 1 dies at its fifth step), ``first killed`` (so does rank 0) and ``resume``.
+OUT gets ``result.json`` from the first rank, ``rank-N.json`` from every (its steps, and of ``drifted`` its codebooks as
+the second epoch's first step finds them), and ``codec.state``.
 """
 
 import json
@@ -71,6 +72,8 @@ def train(task: str, folder: Path, out: Path) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if task == "minutes":
         changes = {"epochs": None, "minutes": 0.05}
+    if task == "drifted":
+        changes = {"epochs": 2}
     if task in ("killed", "first killed", "resume"):
         changes = {"epochs": 3, "first_save_s": 0.0}
     path = out / "codec.state"
@@ -112,14 +115,19 @@ def train_tiny_prior(folder: Path, out: Path) -> dict[str, Any]:
 def main(task: str, folder: Path, out: Path) -> None:
     torch.set_num_threads(1)
     launch.JOIN_S = 60
-    steps = 0
+    steps, codebooks = 0, list[Any]()
     whole = vqvae_loop.train_step
 
     def counted(state: Any, *given: Any) -> Any:
-        nonlocal steps
+        nonlocal steps, codebooks
         steps += 1
         if steps == 5 and ranks.rank() == {"killed": 1, "first killed": 0}.get(task):
             os._exit(9)
+        if task == "drifted" and steps == 5 and ranks.rank():
+            quantizer = state.model.module.quantizer
+            quantizer.set_codebooks(1.5 * quantizer.codebooks)
+        if task == "drifted" and steps == 7:
+            codebooks = state.model.module.quantizer.codebooks.tolist()
         return whole(state, *given)
 
     vqvae_loop.train_step = counted
@@ -132,7 +140,7 @@ def main(task: str, folder: Path, out: Path) -> None:
                 (out / "result.json").write_text(json.dumps(train(task, folder, out)))
     finally:
         number = int(os.environ.get("NODE_RANK", os.environ.get("RANK", "0")))
-        (out / f"rank-{number}.json").write_text(json.dumps({"steps": steps}))
+        (out / f"rank-{number}.json").write_text(json.dumps({"steps": steps, "codebooks": codebooks}))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from distill.codes.extract import encode_blocks
-from distill.errors import StateFileError, TrainingError
+from distill.errors import RankError, StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import codec_fingerprint, codes_fingerprint
 from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import whole_recordings
-from distill.training import adversarial_start
+from distill.training import adversarial, adversarial_start
 from distill.training.adversarial import RefinementResult, refine_decoder, train_step
 from distill.training.adversarial_networks import Networks
 from distill.training.checkpoint import StateFile
@@ -137,6 +137,22 @@ def test_resumed_equals_uninterrupted(refine: Any, tmp_path: Path) -> None:
     assert measured[0] == measured[1]
 
 
+def test_with_a_larger_batch_the_epochs_are_as_many(refine: Any, tmp_path: Path) -> None:
+    """Guards against a stage that is over at once, or an epoch that never ends, as it is resumed behind the last step that it
+    has now: one of several ranks or of a larger batch has fewer."""
+    plan, cancel = dataclasses.replace(PLAN, least_steps=1), threading.Event()
+
+    def stop(event: TrainingEvent) -> None:
+        if isinstance(event, RefinementStepMetrics) and event.step == 2:
+            cancel.set()
+
+    refine(make_codec(), plan, callback=stop, cancel_event=cancel)
+    state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
+    assert (state.values["epoch"], state.values["sums"]["step"]) == (0, 2), "an epoch was to have more steps"
+    rest = refine(make_codec(), dataclasses.replace(plan, batch_size=8), resumed=state)
+    assert (rest.epochs_trained, len(rest.curves["val_mel"])) == (2, 2)
+
+
 def test_what_goes_on_is_compared_with_the_first_stage(refine: Any, tmp_path: Path) -> None:
     """Guards against a page whose figures of "before" are those of the decoder that was refined already."""
     whole = refine(make_codec())
@@ -157,6 +173,24 @@ def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
 
     refine(make_codec(), dataclasses.replace(PLAN, save_every_s=0.0), callback=look)
     assert steps_saved == [1, 2, 3, 4, 5]
+
+
+def test_a_rank_that_is_lost_while_an_epoch_is_measured_costs_none_of_it(
+    refine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a state that is saved only if the rank is lost in the middle of a step, and against an epoch that has no
+    end where it goes on behind its last step."""
+
+    def lost(*_: Any) -> None:
+        raise RankError("The training lost rank 1 of 2.", "See what happened there.")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(adversarial, "figures_by_first", lost)
+        with pytest.raises(RankError):
+            refine(make_codec())
+    state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
+    assert state.values["sums"]["step"] == PLAN.least_steps
+    assert refine(make_codec(), resumed=state).epochs_trained == 2
 
 
 def test_a_state_of_another_model_or_folder_is_refused(

@@ -15,6 +15,7 @@ from distill.recordings.corpus import import_corpus
 from distill.settings import resumed_settings, run_settings
 from distill.training import device, train_prior, train_vqvae
 from distill.training.adversarial import refine_decoder
+from distill.training.codec_loss import CodecLoss
 from distill.training.loop_state import gradients
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 
@@ -86,6 +87,24 @@ def test_half_precision_trains_as_32_bits_do(
     whole, half = in_32_bits[kind], losses(kind, precision, small_corpus, model_path)
     assert half == pytest.approx(whole, rel=0.1)
     assert half != whole, "it was computed in 32 bits"
+
+
+@pytest.mark.parametrize("kind", ["codec", "refinement"])
+def test_losses_are_computed_in_32_bits(
+    kind: str, small_corpus: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against squares and roots of what the decoder predicts in 16 bits, with two digits of the phases' likelihood."""
+    given: set[torch.dtype] = set()
+    compute = CodecLoss.forward
+
+    def seen(self: CodecLoss, codec: Any, estimate: torch.Tensor, predicted: Any, *rest: Any) -> Any:
+        numbers = [estimate, *predicted.tones, *predicted.noise, *(predicted.targets or ())]
+        given.update(one.dtype for one in numbers if one is not None)
+        return compute(self, codec, estimate, predicted, *rest)
+
+    monkeypatch.setattr(CodecLoss, "forward", seen)
+    losses(kind, "bf16", small_corpus, model_path)
+    assert given == {torch.float32}
 
 
 def test_16_bits_on_a_device_that_has_bf16_alone() -> None:

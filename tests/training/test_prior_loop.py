@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from distill.errors import CorpusError, SettingError, TrainingError
+from distill.errors import CorpusError, RankError, SettingError, TrainingError
 from distill.models import CodePrior, PriorConfig, load_model
 from distill.models.model_file import codec_fingerprint
 from distill.training import (
@@ -24,14 +24,17 @@ from distill.training import (
     PriorTrainingCompleteEvent,
     TrainingEvent,
     check_memorization,
+    prior_loop,
     train_prior,
     train_prior_epoch,
     validate_prior_epoch,
 )
+from distill.training.checkpoint import StateFile
 from distill.training.device import make_fabric
 from distill.training.loop_state import State
 from distill.training.plan import PriorPlan
 from distill.training.schedule import Schedule
+from distill.training.state_file import read_values
 
 CONFIG = PriorConfig(
     codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0
@@ -135,6 +138,40 @@ def test_cancel_keeps_the_best_so_far(model_path: Path, small_corpus: Path) -> N
     assert result["prior_metadata"]["cancelled"]
     assert result["prior_metadata"]["epochs_trained"] == 1
     assert math.isfinite(result["prior_metadata"]["best_perplexity"])
+
+
+def test_a_rank_that_is_lost_between_two_epochs_costs_none_of_them(
+    model_path: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a night of training that is lost with a rank which went while the others waited for the next epoch."""
+    ready = iter([True, True, False])
+
+    def send(*_: Any) -> None:
+        if not next(ready):
+            raise RankError("The training lost rank 1 of 2.", "See what happened there.")
+
+    monkeypatch.setattr(prior_loop, "send_epoch", send)
+    with pytest.raises(RankError):
+        train_prior(model_path, small_corpus, CONFIG, plan=PLAN, state_file=StateFile(tmp_path / "state"))
+    assert read_values(tmp_path / "state", PriorPlan.STATE_KIND)["epoch"] == 2
+
+
+def test_a_rank_that_is_lost_after_the_last_epoch_is_said_and_no_more(
+    model_path: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a prior that has learned all and fails because nobody is left to be told so."""
+
+    def send() -> None:
+        raise RankError("The training lost rank 1 of 2.", "See what happened there.")
+
+    monkeypatch.setattr(prior_loop, "send_no_epoch", send)
+    events: list[TrainingEvent] = []
+    file = StateFile(tmp_path / "state")
+    trained = train_prior(model_path, small_corpus, CONFIG, events.append, plan=PLAN, state_file=file)
+    assert trained["prior_metadata"]["epochs_trained"] == 3
+    assert read_values(tmp_path / "state", PriorPlan.STATE_KIND)["finished"]
+    (warning,) = [one.text for one in events if isinstance(one, Notice) and "lost rank 1" in one.text]
+    assert "nothing of it is lost" in warning
 
 
 def test_another_folder_is_told(model_path: Path, small_corpus: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import one_of_several
@@ -20,11 +21,15 @@ import pytest
 import safetensors.torch
 import torch
 
+from distill import awake
 from distill.errors import CorpusError, DeviceError, RankError, SettingError
-from distill.models import ranks
+from distill.models import ConvVQVAE, ranks
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import Split, whole_recordings
 from distill.training import launch
 from distill.training.follow import follow
-from distill.training.plan import CodecPlan
+from distill.training.orders import order_codec, order_refinement
+from distill.training.plan import CodecPlan, RefinementPlan
 from distill.training.state_file import load_state
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
@@ -142,6 +147,15 @@ def test_ranks_that_end_by_the_clock_end_together(run: Run, tmp_path: Path) -> N
     assert steps[0] == steps[1] > 1
 
 
+def test_codebooks_that_have_become_others_are_the_first_ranks_again(run: Run, tmp_path: Path) -> None:
+    """Guards against machines whose processors round differently, and codebooks that are further apart with every step."""
+    ended, _ = run("drifted")
+    assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    first, second = (json.loads((tmp_path / "out" / f"rank-{number}.json").read_text()) for number in (0, 1))
+    assert first["codebooks"], "there was no second epoch"
+    assert second["codebooks"] == first["codebooks"]
+
+
 def test_a_rank_that_is_killed_is_named_and_another_number_goes_on(run: Run, tmp_path: Path) -> None:
     ended, result = run("killed")
     assert (ended[0].returncode, ended[1].returncode, result) == (1, 9, {})
@@ -211,14 +225,20 @@ def test_two_first_ranks_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "most"),
-    [("NODE_RANK", "first", 1), ("NODE_RANK", "2", 1), ("NODE_RANK", "-1", 1), ("LOCAL_RANK", "3", 1)]
+    [("NODE_RANK", "first", 1), ("NODE_RANK", "2", 1), ("NODE_RANK", "-1", 1), ("DISTILL_LOCAL_RANK", "3", 1)]
     + [("MASTER_PORT", port, 65535) for port in ("", "port", "0", "99999")],
 )
 def test_an_environment_that_cannot_be_is_named(
     name: str, value: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "JOIN_S", 0.5)
-    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": "0", "LOCAL_RANK": "0", name: value}
+    told = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": free_port(),
+        "NODE_RANK": "0",
+        "DISTILL_LOCAL_RANK": "0",
+        name: value,
+    }
     for one, word in told.items():
         monkeypatch.setenv(one, word)
     wanted = f"{name} in the environment is {value!r}, and must be a whole number from . to {most}"
@@ -227,10 +247,30 @@ def test_an_environment_that_cannot_be_is_named(
 
 
 def test_what_other_programs_left_in_the_environment_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NODE_RANK", "1")
-    assert launch.find_place(2, 1).rank == 0
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert launch.find_place(1, 1).rank == 0
+    """Guards against ``--devices 2`` that starts no other process and waits for one, on a machine that is not even its own."""
+    left = {"MASTER_ADDR": "10.0.0.9", "MASTER_PORT": "29500", "NODE_RANK": "1", "LOCAL_RANK": "1", "RANK": "1"}
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    for devices in (1, 2):
+        place = launch.find_place(devices, 1)
+        assert (place.rank, place.size, place.local_rank, place.is_started) == (0, devices, 0, False)
+        assert place.address.startswith("127.0.0.1:")
+        assert not place.address.endswith(":29500")
+    place = launch.find_place(2, 2)
+    assert (place.rank, place.address, place.is_started) == (2, "10.0.0.9:29500", False)
+
+
+def test_who_is_started_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against the same with a process that Distill itself has started: it is to come to where the first one is."""
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr("subprocess.Popen", lambda *_, env, **__: started.append(env))
+    with launch._environment_kept():
+        launch._start_others(launch.Place(0, 2, 0, "127.0.0.1:4321", False), 2)
+    (told,) = started
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    place = launch.find_place(2, 1)
+    assert (place.rank, place.local_rank, place.address, place.is_started) == (1, 1, "127.0.0.1:4321", True)
 
 
 def test_more_devices_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,23 +279,39 @@ def test_more_devices_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("it began")
 
 
+@pytest.mark.parametrize(
+    ("starter", "there", "own"), [("Slurm", 1, 0), ("Slurm", 4, 3), ("torchrun", 4, 3), ("torchrun", 1, None)]
+)
+def test_which_gpu_is_whose(starter: str, there: int, own: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against ``srun --gpus-per-task 1`` that is refused, since each process is shown one GPU, which is its own; where
+    torchrun started too many, all of them see the same one."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: there)
+    place = launch.Place(3, 4, 3, "10.0.0.1:29400", True, 4, starter)
+    if own is None:
+        with pytest.raises(DeviceError, match="Process 4 of this machine finds 1 CUDA device"):
+            launch.find_device("cuda", place)
+    else:
+        assert launch.find_device("cuda", place) == own
+
+
 def test_torchrun_and_slurm_say_who_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    torchrun = {"TORCHELASTIC_RUN_ID": "a", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "GROUP_RANK": "1"}
+    """Guards, too, against processes of which the first takes all threads of the machine and the last a part of them."""
+    torchrun = {"TORCHELASTIC_RUN_ID": "a", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
     where = {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29400"}
     with monkeypatch.context() as patched:
         for name, value in {**torchrun, **where}.items():
             patched.setenv(name, value)
-        assert launch.find_place(1, 1) == launch.Place(3, 4, 1, "10.0.0.1:29400", True)
+        assert launch.find_place(1, 1) == launch.Place(3, 4, 1, "10.0.0.1:29400", True, 2, "torchrun")
         with pytest.raises(SettingError, match="torchrun started 4 processes"):
             launch.find_place(2, 1)
-    names = {"SLURM_JOB_ID": "12345", "SLURM_JOB_NAME": "distill", "SLURM_NTASKS_PER_NODE": "1"}
-    slurm = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0", "SLURM_NODELIST": "host1,host2"}
+    names = {"SLURM_JOB_ID": "12345", "SLURM_JOB_NAME": "distill", "SLURM_NTASKS_PER_NODE": "2"}
+    slurm = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NODELIST": "host1,host2"}
     for name, value in {**slurm, **names, "SLURM_NODEID": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     monkeypatch.delenv("MASTER_PORT", raising=False)
-    place = launch.find_place(1, 2)
-    assert (place.rank, place.size, place.local_rank, place.is_started) == (1, 2, 0, True)
+    place = launch.find_place(2, 2)
+    assert (place.rank, place.size, place.local_rank, place.is_started, place.local_size) == (3, 4, 1, True, 2)
     assert place.address.startswith("host1:")
 
 
@@ -293,6 +349,20 @@ def test_ranks_that_torchrun_starts_anew_find_nothing_of_the_attempt_before(monk
         store.set("order/0", "end")
 
 
+def test_ranks_meet_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against ``--devices 2`` that cannot work there: PyTorch asks for a library that it is built without."""
+
+    def built_without(*_: Any, use_libuv: bool = True, **__: Any) -> Any:
+        if use_libuv:
+            raise RuntimeError("use_libuv was requested but PyTorch was built without libuv support")
+        return torch.distributed.HashStore()
+
+    monkeypatch.setattr(launch, "TCPStore", built_without)
+    monkeypatch.setattr(launch, "sys", SimpleNamespace(platform="win32"))
+    _, addresses = launch._met(launch.Place(0, 1, 0, f"127.0.0.1:{free_port()}", True))
+    assert addresses == [ranks.own_address()]
+
+
 def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against machines that train one model on different sound."""
     order = {"do": "codec", "folder": str(small_corpus), "channels": 1, "fingerprint": "0" * 64}
@@ -301,6 +371,37 @@ def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypat
     monkeypatch.setattr("distill.models.ranks.next_order", lambda: next(orders))
     with pytest.raises(CorpusError, match="holds other recordings here"):
         follow()
+
+
+@pytest.mark.parametrize("kind", ["codec", "refinement"])
+def test_what_the_first_rank_holds_out_no_other_trains_on(
+    kind: str, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a split that is given to the first rank alone, while every other draws one of its own."""
+    corpus, orders, sent = import_corpus(small_corpus), list[Any](), list[bytes]()
+    whole = whole_recordings(corpus.recordings)
+    split = Split(whole[2:], whole[:2], "recordings", "by hand")
+    monkeypatch.setattr(ranks, "world_size", lambda: 2)
+    with monkeypatch.context() as first:
+        first.setattr(ranks, "rank", lambda: 0)
+        first.setattr(ranks, "give_order", lambda do, **told: orders.append(json.loads(json.dumps({"do": do, **told}))))
+        first.setattr(ranks, "broadcast_bytes", sent.append)
+        if kind == "codec":
+            order_codec(corpus, split, one_of_several.CONFIG, CodecPlan(epochs=1, device="cpu"), None)
+        else:
+            codec = ConvVQVAE(one_of_several.CONFIG)
+            order_refinement(corpus, split, codec, RefinementPlan(epochs=1, device="cpu"), None)
+    taken: list[Split] = []
+    for loop in ("train_vqvae", "refine_decoder"):
+        monkeypatch.setattr(f"distill.training.follow.{loop}", lambda *_, split, **__: taken.append(split))
+    orders.append({"do": "end"})
+    monkeypatch.setattr(ranks, "next_order", lambda: orders.pop(0))
+    monkeypatch.setattr(ranks, "broadcast_bytes", lambda _: sent.pop(0))
+    follow()
+    (there,) = taken
+    for part in ("train", "held_out"):
+        assert [one.content for one in getattr(there, part)] == [one.content for one in getattr(split, part)]
+    assert there.is_held_out
 
 
 def test_ddp_makes_a_group_even_of_one() -> None:
@@ -316,6 +417,23 @@ def test_ddp_makes_a_group_even_of_one() -> None:
     assert [os.environ.get(name) for name in names] == before, (
         "what is started next would wait for ranks that nobody starts"
     )
+
+
+def test_ranks_of_another_machine_may_end_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against ranks of all machines but the first, which are killed by who started them while they say goodbye."""
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    children = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.3)"])]
+    monkeypatch.setattr(launch, "_start_others", lambda *_: children)
+    monkeypatch.setattr(launch, "_met", lambda place: (torch.distributed.HashStore(), ["somewhere"] * place.size))
+    monkeypatch.setattr(launch, "_follow", lambda place: None)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    with launch.together("cpu", devices=2, nodes=2) as leads:
+        assert not leads
+    assert children[0].returncode == 0
 
 
 def test_a_rank_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -357,6 +475,26 @@ def test_a_rank_at_work_is_waited_for_however_long_it_takes(store: Any) -> None:
     ranks.barrier()
     assert time.monotonic() - started > 2 * ranks.LIFE_S
     other.join()
+
+
+def test_a_wait_for_a_rank_at_work_is_no_sleep(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against minutes that are overrun by as long as the first rank waits for another: a wait computes nothing, and was
+    taken for a machine that stood still."""
+    now = [0.0]
+
+    def look(seconds: float) -> None:
+        now[0] += seconds
+        store.add("life/1", 1)
+        if now[0] > 100.0:
+            store.set("met/1/1", "1")
+
+    machine = SimpleNamespace(monotonic=lambda: now[0], process_time=lambda: 0.0, sleep=look)
+    monkeypatch.setattr(awake, "time", machine)
+    monkeypatch.setattr(ranks, "time", machine)
+    monkeypatch.setattr(ranks, "_LOOK_S", 5.0)
+    monkeypatch.setattr(awake, "seconds", awake.Awake())
+    ranks.barrier()
+    assert awake.seconds() == pytest.approx(now[0])
 
 
 def test_a_rank_without_a_sign_of_life_is_named(store: Any) -> None:

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import small_distill
+from distill import awake
 from distill.errors import SettingError, StateFileError
 from distill.files.atomic import written_aside
 from distill.files.leftovers import part_beside
@@ -29,7 +30,6 @@ from distill.training import (
     PriorStepMetrics,
     TrainingEvent,
     VQStepMetrics,
-    awake,
     extraction,
     prior_data,
     prior_loop,
@@ -205,6 +205,24 @@ def test_the_state_is_saved_on_the_way(train: Loop, tmp_path: Path) -> None:
     assert values["epoch"] == 1
     beside = [] if train.kind == "codec" else ["state.codes"]
     assert sorted(path.name for path in tmp_path.glob("*state*")) == ["state", *beside]
+
+
+def test_with_more_ranks_it_goes_on_in_the_middle_of_the_same_epoch() -> None:
+    """Guards against an epoch of half as many steps that goes on with a step that it does not have, and so never ends."""
+
+    def state_of(steps_per_epoch: int) -> State:
+        layer = torch.nn.Linear(1, 1)
+        schedule = Schedule(steps_per_epoch, epochs=10, minutes=None, peak_rate=1.0)
+        return State({"weights": layer}, {"optimizer": torch.optim.SGD(layer.parameters())}, schedule)
+
+    begun, further, events = state_of(300), state_of(150), list[Any]()
+    begun.epoch, begun.schedule.step = 4, 4 * 300 + 180
+    begun.mark_good()
+    begun.sums.step, begun.schedule.step = 200, 4 * 300 + 200
+    further.restore(begun.save({}), {})
+    assert (further.epoch, further.sums.step, further.schedule.step) == (4, 100, 4 * 150 + 100)
+    further.roll_back("the loss was not finite", events.append)
+    assert (events[0].step, events[0].good_step) == (700, 680), "it went back to a step that is still to come"
 
 
 def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from distill.training import awake
+from distill import awake
 from distill.training.budget import charged_seconds
 from distill.training.plan import PriorPlan
 from distill.training.schedule import FINAL_SHARE, WARMUP_STEPS, Schedule
@@ -66,6 +66,28 @@ def test_rate_warms_up_and_ends_low_over_the_time_budget() -> None:
     assert schedule.learning_rate == pytest.approx(1.0)
     clock.now += 60
     assert schedule.learning_rate == pytest.approx(FINAL_SHARE)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1200, 300), (300, 1200), (7, 3), (300, 300)])
+def test_with_another_number_of_ranks_a_run_has_the_epochs_that_were_planned(before: int, after: int) -> None:
+    """Guards against ten epochs that end after the fourth because four ranks take a quarter of the steps for each, or that are
+    thirteen on one rank; and against a cool-down that is over, or never ends, for the same reason."""
+    begun = Schedule(before, epochs=10, minutes=None, peak_rate=1.0, clock=lambda: 0.0)
+    begun.step = 4 * before
+    further = Schedule(after, epochs=10, minutes=None, peak_rate=1.0, clock=lambda: 0.0)
+    further.resume(**begun.values())
+    assert further.progress == begun.progress == pytest.approx(0.4)
+    further.step += 6 * after - 1
+    assert not further.finished
+    further.step += 1
+    assert further.finished
+    begun.start_cooldown(0.5)
+    further.resume(**begun.values())
+    assert further.total_epochs == 6
+    further.step += 2 * after - 1
+    assert not further.finished
+    further.step += 1
+    assert further.finished
 
 
 def test_remaining_time_follows_the_pace() -> None:

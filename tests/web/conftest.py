@@ -23,7 +23,7 @@ from distill.models.model_file import Source
 from distill.web import places
 from distill.web.app import create_app
 from distill.web.guard import Door
-from distill.web.listen import listening
+from distill.web.server import listening
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -3,6 +3,7 @@
 Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
 """
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -157,3 +158,43 @@ def test_whoever_leaves_while_files_are_copied_is_asked_first(
         until(page, lambda number=number: len(held) > number)
         held[number].continue_()
     expect(page.locator(".message")).to_contain_text("2 files copied")
+
+
+def test_a_file_that_cannot_be_read_any_more_is_named(
+    page: Page, until: Callable[..., None], small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against "Distill does not answer", which a browser's error says of a stick that was pulled out, too."""
+    takes = [Path(shutil.copy(small_corpus / f"take-{one}.wav", tmp_path)) for one in range(2)]
+    held: list[Route] = []
+    page.route("**/api/uploads/recordings/**", lambda route: route.continue_() if held else held.append(route))
+    page.goto("/#/recordings")
+    page.get_by_label("Recordings", exact=True).set_input_files(takes)
+    until(page, lambda: bool(held))
+    takes[1].unlink()
+    held[0].continue_()
+    said = "1 of 2 files could not be copied. take-1.wav cannot be read (any more)."
+    expect(page.locator(".message.bad")).to_have_text(re.compile(re.escape(said)))
+    assert kept("recordings") == ["take-0.wav"]
+
+
+def test_whoever_goes_elsewhere_while_files_are_copied_stays_there_and_sees_how_far_it_is(
+    page: Page, until: Callable[..., None], small_corpus: Path
+) -> None:
+    """Guards against a page that jumps back by itself, and against a second copy that is begun as the first cannot be seen."""
+    held: list[Route] = []
+    page.route("**/api/uploads/recordings/**", lambda route: held.append(route))
+    page.goto("/#/recordings")
+    page.get_by_label("Recordings", exact=True).set_input_files([small_corpus / f"take-{one}.wav" for one in range(2)])
+    until(page, lambda: bool(held))
+    page.get_by_role("link", name="Library", exact=True).click()
+    expect(page.get_by_role("heading", name="No models yet")).to_be_visible()
+    page.get_by_role("link", name="Recordings", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text="Copying 1 of 2")).to_be_visible()
+    expect(page.get_by_role("button", name="Choose files")).to_be_disabled()
+    page.get_by_role("link", name="Library", exact=True).click()
+    for number in range(2):
+        until(page, lambda number=number: len(held) > number)
+        held[number].continue_()
+    expect(page.locator(".message")).to_contain_text("2 files copied")
+    page.wait_for_timeout(300)
+    expect(page).to_have_url(re.compile("#/library$"))

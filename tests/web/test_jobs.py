@@ -218,6 +218,27 @@ def test_a_runner_that_was_killed_is_told_from_one_that_works() -> None:
     os.kill(running["process"]["pid"], signal.SIGKILL)
 
 
+def test_of_what_is_over_nobody_asks_whether_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a job in line that asks the system for the process of every training there ever was, four times a second:
+    on macOS each question is a process of its own."""
+    for number in range(3):
+        folder = home() / "jobs" / f"20260101-00000{number}-000000-t"
+        told = {
+            "kind": "t",
+            "title": "t",
+            "lane": "l",
+            "commands": [],
+            "about": {},
+            "created": "2026-01-01T00:00:00+00:00",
+        }
+        write_json(folder / "job.json", told)
+        if number < 2:
+            write_json(folder / "process.json", process_of(os.getpid()))
+            write_json(folder / "ended.json", {"codes": [0], "stopped": False})
+    monkeypatch.setattr(jobs, "lives", lambda process: pytest.fail("it was asked"))
+    assert jobs.first_of_its_lane(folder)
+
+
 @pytest.mark.usefixtures("quick", "hears_ctrl_c")
 @pytest.mark.parametrize("is_full", [{"running.json"}, {"running.json", "ended.json"}])
 def test_a_command_ends_with_the_job_that_cannot_be_noted(monkeypatch: pytest.MonkeyPatch, is_full: set[str]) -> None:
@@ -241,6 +262,26 @@ def test_a_command_ends_with_the_job_that_cannot_be_noted(monkeypatch: pytest.Mo
     assert [lives(one) for one in begun] == [False]
     why = f"{folder / 'running.json'} cannot be written: the disk is full."
     assert "ended.json" in is_full or jobs.job(folder.name).wrong == (why, "Free some space.")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_progress_that_somebody_reads_does_not_keep_the_next_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a job that fails between two commands because the page was just reading how far the first one came,
+    and Windows then lets nobody remove that."""
+    folder = home() / "jobs" / "20260101-000000-000000-t"
+    told = {"kind": "t", "title": "t", "lane": "l", "commands": [["say", "one"], ["say", "two"]], "about": {}}
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps({**told, "created": "2026-01-01T00:00:00+00:00"}))
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "progress.json":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    runner.run(folder)
+    assert jobs.job(folder.name).state == "finished"
 
 
 @pytest.mark.usefixtures("quick")

@@ -70,3 +70,6 @@ def test_what_is_kept_is_shown_however_much_was_made_since(
     assert [one["id"] for one in client.get("/api/pieces").json()] == [last, last - 1, kept]
     client.put(f"/api/pieces/{last}/kept", json={"kept": True})
     assert [one["id"] for one in client.get("/api/pieces").json()] == [last, last - 1, kept]
+    # Guards against pieces that are never shown again, whatever is pressed.
+    whole = [one["id"] for one in client.get("/api/pieces?whole=true").json()]
+    assert whole == list(range(last, kept - 1, -1))

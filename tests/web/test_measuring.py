@@ -65,8 +65,10 @@ def test_what_a_training_let_hear_of_itself_is_there_without_pytorch(client: Any
         assert client.get("/api/sound/look", params={"ref": reference}).json()["seconds"] == pytest.approx(0.8)
 
 
-def note_measuring(run: str, at: str = "20260101-130000", code: int = 0, **figures: Any) -> Path:
-    """A job that measured a run, and is over."""
+def note_measuring(
+    run: str, at: str = "20260101-130000", code: int = 0, held_out: dict[str, float] | None = None, **figures: Any
+) -> Path:
+    """A job that measured a run, and is over; as ``evaluate`` does, it says of what was held out that nothing is known."""
     job = home() / "jobs" / f"{at}-000000-measure"
     job.mkdir(parents=True)
     told = {
@@ -78,7 +80,8 @@ def note_measuring(run: str, at: str = "20260101-130000", code: int = 0, **figur
         "created": "now",
     }
     (job / "job.json").write_text(json.dumps(told))
-    (job / "1.out").write_text(json.dumps({"mel": 1.1, "mel_held_out": None, "judged": {"all": figures}}))
+    judged = {"all": figures, "held_out": held_out or dict.fromkeys(figures)}
+    (job / "1.out").write_text(json.dumps({"mel": 1.1, "mel_held_out": None, "judged": judged}))
     (job / "ended.json").write_text(json.dumps({"codes": [0, code], "stopped": False}))
     return job
 
@@ -134,6 +137,7 @@ def test_measuring_leaves_no_page_that_nothing_shows(client: Any, run: str, monk
 
 
 def test_figures_come_with_their_units(client: Any, run: str) -> None:
+    """Guards against a page without pitch and texture where nothing was held out: those figures are there, and all unknown."""
     assert client.get(f"/api/runs/{run}/measured").json()["rows"] == []
     note_measuring(run, kept=0.77, cents=4.21, invented=0.06, movement=None, line=5.0, grain=-2.5)
     rows = {row["name"]: row["value"] for row in client.get(f"/api/runs/{run}/measured").json()["rows"]}
@@ -145,6 +149,9 @@ def test_figures_come_with_their_units(client: Any, run: str) -> None:
         "buzz": "5.0 dB",
         "grain": "-2.5 dB",
     }
+    note_measuring(run, "20260102-130000", held_out={"kept": 0.5}, kept=0.77)
+    newer = client.get(f"/api/runs/{run}/measured").json()["rows"]
+    assert [row["value"] for row in newer if row["name"] == "partials kept"] == ["50 %"]
 
 
 def test_a_run_and_its_model_are_told_with_all_that_is_drawn_of_them(client: Any, run: str) -> None:

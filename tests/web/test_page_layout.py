@@ -287,3 +287,18 @@ def test_no_word_of_a_heading_stands_alone_on_a_phone(page: Page) -> None:
     }""")
     assert len(lines) == 2
     assert lines[1] > lines[0] / 2
+
+
+def test_what_works_for_an_unknown_time_does_not_look_a_third_done(page: Page) -> None:
+    """Guards against a bar that stands still at 30 %, where the person wishes that nothing moves."""
+    page.emulate_media(reduced_motion="reduce")
+    page.goto("/#/library")
+    expect(page.get_by_role("heading", name="No models yet")).to_be_visible()
+    widths, pattern = page.evaluate("""() => {
+        const bar = Object.assign(document.createElement("div"), { className: "bar waits" });
+        const inner = bar.appendChild(document.createElement("i"));
+        document.querySelector("main").append(bar);
+        return [[bar, inner].map((one) => one.getBoundingClientRect().width), getComputedStyle(inner).backgroundImage];
+    }""")
+    assert widths[0] == widths[1] > 0
+    assert pattern != "none"

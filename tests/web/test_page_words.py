@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from distill.complaints import last_complaint
+from distill.library.moving import leaves_sound
 from distill.web.page_words import event_for_page, for_page
 from distill.web.routes.generate import _options
 from distill.web.settings import Settings
 
 NEVER_ON_THE_PAGE = (
     "cli", "client.py", "doctor.py", "report", "evaluation", "export", "api.py", "settings.py",
-    "web/token.py", "web/service.py", "web/wholes.py", "web/guard.py", "web/listen.py", "web/page_words.py",
+    "web/token.py", "web/service.py", "web/wholes.py", "web/guard.py", "web/server.py", "web/page_words.py",
     "models/ranks.py", "training/device.py", "training/launch.py", "runs/watching.py", "making/editing.py",
     "making/operations.py", "making/loops.py", "codes/codes_file.py", "models/header.py",
 )  # fmt: skip
@@ -58,6 +59,12 @@ def test_a_failed_export_says_what_to_click() -> None:
         "Put them back, or add the folder where they are now under Recordings, and export again; "
         "or choose “The model” under Export."
     )
+
+
+def test_a_copy_without_the_sound_says_what_to_click() -> None:
+    """Guards against a command in what is said of a folder for Hugging Face, which names the model since it can be typed."""
+    said = for_page(leaves_sound("my drums"))
+    assert said.endswith("To give it away too, choose “With its recordings” under Export")
 
 
 def test_what_a_training_says_is_said_in_the_page_s_words() -> None:

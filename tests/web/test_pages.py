@@ -310,7 +310,7 @@ def test_a_piece_that_is_kept_is_found_again(page: Page, model: str, note_piece:
 
 
 def test_earlier_pieces_are_a_press_away(page: Page, model: str) -> None:
-    """Guards against a history that ends without a word."""
+    """Guards against a history that ends without a word: at first only the newest are sent."""
     piece = {
         "model": "tiny",
         "model_id": model,
@@ -319,14 +319,19 @@ def test_earlier_pieces_are_a_press_away(page: Page, model: str) -> None:
         "verdict": "",
     }
     piece |= {"shares": {"original": 1.0}, "request": {"kind": "audio"}, "is_there": False, "kept": False, "length": ""}
-    made = [{**piece, "id": number, "seed": number, "name": f"tiny-{number}"} for number in range(45, 0, -1)]
-    page.route("**/api/pieces?model=*", lambda route: route.fulfill(json=made))
+    made = [{**piece, "id": number, "seed": number, "name": f"tiny-{number}"} for number in range(50, 0, -1)]
+    page.route(
+        "**/api/pieces?model=*",
+        lambda route: route.fulfill(json=made[: 50 if "whole=true" in route.request.url else 45]),
+    )
+    page.route("**/api/models", lambda route: route.fulfill(json=[route.fetch().json()[0] | {"pieces": 50}]))
     page.goto(f"/#/generate/{model}")
     pieces, earlier = page.locator("article.piece"), page.locator("[data-test=earlier]")
+    expect(page.get_by_role("heading", name="50 pieces, the newest first")).to_be_visible()
     expect(pieces).to_have_count(40)
-    expect(earlier).to_have_text("Earlier ones (5)")
+    expect(earlier).to_have_text("Earlier ones (10)")
     earlier.click()
-    expect(pieces).to_have_count(45)
+    expect(pieces).to_have_count(50)
     expect(earlier).to_have_count(0)
 
 

@@ -35,6 +35,18 @@ def test_a_recording_is_found_by_its_name(named: places.Collection, small_corpus
     assert places.sound(f"recording:{named.id}/take-0.wav") == small_corpus.resolve() / "take-0.wav"
 
 
+def test_a_folder_in_distills_own_goes_along_when_that_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_corpus: Path
+) -> None:
+    """Guards against recordings that are "gone from their place", as the whole path of their folder was noted."""
+    shutil.copytree(small_corpus, places.own_recordings() / "loops")
+    one = places.add_collection(places.own_recordings() / "loops")
+    shutil.move(home(), tmp_path / "moved")
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "moved"))
+    assert places.collection(one.id).folder == str(places.own_recordings() / "loops")
+    assert places.sound(f"recording:{one.id}/take-0.wav") == places.own_recordings() / "loops" / "take-0.wav"
+
+
 @pytest.mark.parametrize("name", OUT)
 def test_no_name_leads_out(named: places.Collection, client: Any, name: str) -> None:
     (home() / "secret.wav").write_bytes(b"secret")
@@ -166,6 +178,16 @@ def test_a_link_to_nothing_hides_no_change_of_a_folder(tmp_path: Path) -> None:
     stamps.append(one.stamp)
     stamps.append(places.leave_out(one, ["b.wav"]).stamp)
     assert len({*stamps, ""}) == 4
+
+
+def test_whoever_asks_again_is_told_that_a_file_was_saved_over(client: Any, tmp_path: Path) -> None:
+    """Guards against a page that sees the same folder, with as many files, and waits for ever for another verdict."""
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    one = places.add_collection(tmp_path).id
+    before = client.get(f"/api/collections/{one}").json()["stamp"]
+    assert client.get(f"/api/collections/{one}").json()["stamp"] == before
+    (tmp_path / "a.wav").write_bytes(b"RIFF, and more")
+    assert client.get(f"/api/collections/{one}").json()["stamp"] != before
 
 
 def test_nobody_overwrites_what_another_tab_leaves_out(named: places.Collection, client: Any) -> None:

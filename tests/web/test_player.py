@@ -5,6 +5,8 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 
 import re
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -151,4 +153,111 @@ def test_what_is_still_being_loaded_is_cancelled_by_space(
     page.wait_for_timeout(500)
     assert page.evaluate(RESTS)
     page.keyboard.press("Space")
+    page.wait_for_function(SOUNDS)
+
+
+def test_what_is_paused_while_it_loads_goes_on_as_itself(page: Page, note_piece: Callable[..., str]) -> None:
+    """Guards against Space that plays the loop before, under the name of the one that was still being loaded."""
+    model = [note_piece(take, take, kind="loop") for take in range(2)][-1]
+    page.add_init_script("""
+        window.heard = [];
+        const start = AudioBufferSourceNode.prototype.start;
+        AudioBufferSourceNode.prototype.start = function (...words) {
+            heard.push(this.buffer.length);
+            return start.apply(this, words);
+        };
+    """)
+    asked: list[Route] = []
+    page.route("**/api/sound/audio?ref=piece%3A2", lambda route: asked.append(route))
+    page.goto(f"/#/generate/{model}")
+    deck = page.get_by_role("region", name="Player")
+    page.get_by_role("button", name="Play tiny-0").click()
+    page.wait_for_function("() => heard.length === 1")
+    page.get_by_role("button", name="Play tiny-1").click()
+    page.keyboard.press("Space")
+    expect(deck.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    for route in asked:
+        route.continue_()
+    page.unroute("**/api/sound/audio?ref=piece%3A2")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => heard.length === 2")
+    expect(deck).to_contain_text("tiny-1")
+    assert page.evaluate("() => heard") == [38_400, 43_200]  # samples of 0.8 and 0.9 s
+
+
+def test_however_often_a_place_is_sought_the_page_draws_as_much(page: Page, model: str) -> None:
+    """Guards against a loop of frames more for every place that a hand on the slider passes."""
+    page.add_init_script("""
+        const frame = requestAnimationFrame;
+        window.asked = 0;
+        window.requestAnimationFrame = (draw) => { asked += 1; return frame(draw); };
+        window.perFrame = async () => {
+            const before = asked;
+            for (let frames = 0; frames < 5; frames += 1) await new Promise(frame);
+            return (asked - before) / 5;
+        };
+    """)
+    page.goto(f"/#/generate/{model}")
+    page.locator("article.piece .play").first.click()
+    page.get_by_role("button", name="Repeat").click()
+    page.wait_for_function(SOUNDS)
+    page.get_by_label("Place in the sound").evaluate("""async (slider) => {
+        for (let at = 0; at < 50; at += 1) {
+            slider.value = at / 100;
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+        }
+    }""")
+    page.wait_for_function(SOUNDS)
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => perFrame()") < 10
+
+
+def test_why_a_sound_is_not_heard_is_said_in_words_of_the_page(page: Page, model: str) -> None:
+    """Guards against the browser's own words, of sources and interactions, and against a bar that goes without a word."""
+    gone = {"status": 404, "json": {"error": "gone", "what": "tiny-2.wav is not where it was.", "fix": "Put it back."}}
+    answers: list[dict[str, Any]] = [{"body": "no sound"}, gone]
+    said = ["This browser cannot play that sound (any further).", "tiny-2.wav is not where it was. Put it back."]
+    page.goto(f"/#/generate/{model}")
+    play = page.locator("article.piece .play").first
+    for answer, words in zip(answers, said, strict=True):
+        page.route("**/api/sound/audio?*", partial(Route.fulfill, **answer))
+        play.click()
+        expect(page.locator(".message.bad")).to_contain_text(words)
+        page.unroute("**/api/sound/audio?*")
+    page.get_by_role("button", name="Dismiss").click()
+    play.click()
+    page.wait_for_function(SOUNDS)
+    page.route("**/api/sound/audio?*", partial(Route.fulfill, **gone))
+    page.evaluate("() => document.getElementById('player').dispatchEvent(new Event('error'))")  # it breaks off
+    expect(page.locator(".message.bad")).to_contain_text(said[1])
+    expect(page.get_by_role("region", name="Player")).to_have_count(0)
+
+
+def test_a_swipe_that_begins_on_a_waveform_plays_and_marks_nothing(page: Page, model: str) -> None:
+    """Guards against a phone on which every second scroll plays something, and against one after which the pane goes on
+    marking: a browser that scrolls cancels the pointer."""
+    page.goto(f"/#/generate/{model}")
+    pane = page.locator("article.piece .pane").first
+    expect(pane.locator("..").locator(".seconds span").first).to_be_attached()
+    played = pane.evaluate("""async (one) => {
+        for (const kind of ["pointerdown", "pointermove", "pointercancel"]) {
+            one.dispatchEvent(new PointerEvent(kind, { bubbles: true, pointerId: 7, pointerType: "touch" }));
+        }
+        return (await import("/static/player.js")).playing.get().reference;
+    }""")
+    assert played == ""
+    page.get_by_text("Infill", exact=True).click()
+    page.get_by_label("Recording", exact=True).select_option("piece:1")
+    marks = page.locator(".pick .pane")
+    expect(marks.locator("..").locator(".seconds span").first).to_be_attached()
+    box = marks.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    marks.evaluate("one => one.dispatchEvent(new PointerEvent('pointercancel', { bubbles: true, pointerId: 1 }))")
+    page.mouse.move(box["x"] + 200, box["y"] + 20)
+    page.mouse.up()
+    page.mouse.move(box["x"] + 100, box["y"] + 20)
+    expect(page.locator(".marked")).to_have_count(0)
+    pane.click()
     page.wait_for_function(SOUNDS)

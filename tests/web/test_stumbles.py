@@ -184,6 +184,40 @@ def test_what_is_compared_shows_which_is_heard_and_rests_when_pressed_again(
     page.wait_for_function(RESTS)
 
 
+def test_what_is_typed_while_an_answer_is_awaited_stays(
+    page: Page, until: Callable[..., None], model: str, small_corpus: Path
+) -> None:
+    """Guards against a form that goes back to what it was when a button was pressed, or a file was chosen; and against a file
+    that does nothing when it is chosen once more, as a browser tells only of another one."""
+    held: list[Route] = []
+    take = small_corpus / "take-0.wav"
+    page.goto(f"/#/generate/{model}")
+    page.get_by_text("Infill", exact=True).click()
+    pieces, chooser = page.get_by_label("Pieces", exact=True), page.get_by_label("Recording: choose a file")
+    page.route("**/api/uploads/sounds/*", lambda route: held.append(route))
+    chooser.set_input_files(take)
+    until(page, lambda: len(held) == 1)
+    pieces.fill("7")
+    held[0].continue_()
+    expect(page.get_by_role("button", name="Clear")).to_be_visible()
+    expect(pieces).to_have_value("7")
+    expect(chooser).to_have_value("")
+    page.get_by_text("Piece", exact=True).click()
+    page.route("**/api/generate", lambda route: held.append(route))
+    page.locator("[data-test=make]").click()
+    until(page, lambda: len(held) == 2)
+    pieces.fill("9")
+    held[1].fulfill(json={"state": "waiting"})
+    expect(page.locator("[data-test=make]")).to_have_attribute("aria-busy", "false")
+    expect(pieces).to_have_value("9")
+    page.get_by_role("link", name="Codes", exact=True).click()
+    page.route("**/api/uploads/codes/**", lambda route: route.abort())
+    chooser = page.get_by_label("Choose an audio file or a .codes file")
+    chooser.set_input_files(take)
+    expect(page.locator(".message.bad")).to_be_visible()
+    expect(chooser).to_have_value("")
+
+
 def test_what_is_being_made_is_said_as_it_was_asked_for() -> None:
     """Guards against "3 × 10 s" above loops of eight beats."""
     assert length_in_words(Settings(seconds=10)) == "10 s"

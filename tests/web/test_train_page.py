@@ -329,3 +329,23 @@ def test_what_was_written_in_the_form_stays_while_another_tab_is_looked_at(page:
     page.get_by_role("link", name="Train", exact=True).click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("rain")
     expect(page.get_by_label("First pieces")).to_have_value("5")
+
+
+def test_what_is_pointed_at_in_a_curve_is_called_as_above_it(page: Page) -> None:
+    """Guards against "held out", of which nothing was, as long as the page is open: that is known at the first epoch only."""
+    folder = home() / "runs" / "new-20260101-120000"
+    begun = ("codec", str(home() / "new.distill"), "/none", str(folder / "codec.jsonl"), "2026-01-01T12:00:00+00:00")
+    Library(lambda _: None).save_run(RunRecord(*begun, {}, process=this_process()))
+    with EventLog(folder / "codec.jsonl") as tell:
+        for step, distance in enumerate((1.0, 2.0), 1):
+            tell(m.VQStepMetrics(1, step, 9, 9.0, distance, 0.1, 0.001, 0.1, 4.0, 0.1, 500.0))
+        page.goto(f"/#/train/{folder.name}")
+        chart = page.get_by_role("figure", name="Codec distance")
+        expect(chart.locator(".u-over")).to_be_visible()
+        expect(chart.locator(".key").last).to_have_text("held out")
+        tell(m.VQEpochMetrics(1, 9, 9.0, 1.25, 1.25, (), "", 1.0, 0.001, is_held_out=False))
+        expect(chart.locator(".key").last).to_have_text("check 1.25")
+    box = chart.locator(".u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 50)
+    expect(chart.locator("output")).to_have_text("trained on 1.51 · check 1.25")

@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from distill.cli import app
-from distill.web.listen import listening
+from distill.web.server import listening
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The ``distill`` command: gathers its subcommands and turns every error into words and an exit code."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -109,28 +109,23 @@ def _main(
         raise typer.Exit
 
 
-app.command("run", rich_help_panel="From start to finish")(options.verb(run.run))
-app.command("demo", rich_help_panel="From start to finish")(options.verb(demo.demo))
-app.command("ui", rich_help_panel="From start to finish")(options.verb(ui.ui))
-app.command("check", rich_help_panel="Step by step")(options.verb(check.check))
-app.command("train", rich_help_panel="Step by step")(options.verb(train.train))
-app.command("train-prior", rich_help_panel="Step by step")(options.verb(train_prior.train_prior))
-app.command("sweep", rich_help_panel="Step by step")(options.verb(sweep.sweep))
-app.command("status", rich_help_panel="Step by step")(options.verb(status.status))
-app.command("generate", rich_help_panel="Step by step")(options.verb(generate.generate))
-app.command("regenerate", rich_help_panel="Step by step")(options.verb(regenerate.regenerate))
-app.command("originality", rich_help_panel="Step by step")(options.verb(originality.originality))
-app.command("encode", rich_help_panel="The codec on its own")(options.verb(codes.encode))
-app.command("decode", rich_help_panel="The codec on its own")(options.verb(codes.decode))
-app.command("edit", rich_help_panel="The codec on its own", cls=edit.InOrder)(options.verb(edit.edit))
-app.command("reconstruct", rich_help_panel="The codec on its own")(options.verb(reconstruct.reconstruct))
-app.command("evaluate", rich_help_panel="The codec on its own")(options.verb(evaluate.evaluate))
-app.command("info", rich_help_panel="The codec on its own")(options.verb(info.info))
-app.command("export", rich_help_panel="For other tools")(options.verb(export.export))
-app.command("serve", rich_help_panel="For other tools")(options.verb(serve.serve))
+_COMMANDS: Sequence[tuple[str, Sequence[Callable[..., None]]]] = (
+    ("From start to finish", (run.run, demo.demo, ui.ui)),
+    ("Step by step", (check.check, train.train, train_prior.train_prior, sweep.sweep, status.status)),
+    ("Step by step", (generate.generate, regenerate.regenerate, originality.originality)),
+    ("The codec on its own", (codes.encode, codes.decode, edit.edit, reconstruct.reconstruct)),
+    ("The codec on its own", (evaluate.evaluate, info.info)),
+    ("For other tools", (export.export, serve.serve)),
+    ("When something is wrong", (doctor.doctor,)),
+)
+"""By the panel that help shows them in; each is called as its function is."""
+for _panel, _functions in _COMMANDS:
+    for _function in _functions:
+        _kind = edit.InOrder if _function is edit.edit else None
+        _name = _function.__name__.replace("_", "-")
+        app.command(_name, cls=_kind, rich_help_panel=_panel)(options.verb(_function))
 app.add_typer(models.app, name="models", rich_help_panel="The library")
 app.add_typer(pieces.app, name="pieces", rich_help_panel="The library")
-app.command("doctor", rich_help_panel="When something is wrong")(options.verb(doctor.doctor))
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -17,7 +17,7 @@ def encode(
     model: options.ModelArgument,
     audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="An audio file.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="The .codes file.", show_default="AUDIO's name + .codes")] = None,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Encode AUDIO as MODEL's codes."""
@@ -45,7 +45,7 @@ def decode(
         typer.Option(help="The audio file (wav, flac, ogg, mp3).", show_default="CODES' name + .wav"),
     ] = None,
     bit_depth: options.BitDepthOption = 24,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Decode CODES into audio with the MODEL that made them."""

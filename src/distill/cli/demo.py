@@ -18,7 +18,7 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the recordings, the model, the audio and the report.", callback=a_folder)
     ] = Path("distill-demo"),
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
 ) -> None:

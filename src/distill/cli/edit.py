@@ -87,7 +87,7 @@ def edit(
         ),
     ] = None,
     bit_depth: options.BitDepthOption = 24,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Edit SOUND as MODEL's codes: operations run in the order they are written, each followed by its own options.

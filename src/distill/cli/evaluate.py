@@ -26,7 +26,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the page to listen to.", callback=a_folder)] = Path(),
     opus: Annotated[bool, typer.Option(help="Compare with Opus at 6, 12 and 24 kbit/s, if it is installed.")] = True,
     page: Annotated[bool, typer.Option(help="Write a page to listen to, or only say the figures.")] = True,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure how close MODEL's codec comes to the recordings in FOLDER, and write a page to listen to."""

@@ -1,8 +1,7 @@
 """``distill export``: a model for other people's tools."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,21 +14,7 @@ if TYPE_CHECKING:
     from distill.export.outcome import Outcome
 
 
-class ExportFormat(StrEnum):
-    """What a model can be exported as."""
-
-    NN_TILDE = "nn~"
-    ONNX = "onnx"
-    HUB = "hub"
-    WEB = "web"
-
-
-_NAMES = {
-    ExportFormat.NN_TILDE: "{}.ts",
-    ExportFormat.ONNX: "{}-onnx",
-    ExportFormat.HUB: "{}-hub",
-    ExportFormat.WEB: "{}-web",
-}
+_NAMES = {"nn~": "{}.ts", "onnx": "{}-onnx", "hub": "{}-hub", "web": "{}-web"}
 LOUD_DB = -80.0
 """A difference above this, in dB below the sound, is worth a warning."""
 
@@ -37,7 +22,7 @@ LOUD_DB = -80.0
 def export(
     model: options.ModelArgument,
     format: Annotated[  # noqa: A002
-        ExportFormat,
+        Literal["nn~", "onnx", "hub", "web"],
         typer.Option(
             help="nn~: TorchScript for Max and Pure Data. onnx: encoder, decoder, prior. hub: a folder for Hugging Face. "
             "web: a page that composes and plays, for any static host.",
@@ -64,20 +49,15 @@ def export(
     from distill.files.names import claimed, free_path
     from distill.models.model_file import load_model
 
-    exporters = {
-        ExportFormat.NN_TILDE: export_nn_tilde,
-        ExportFormat.ONNX: export_onnx,
-        ExportFormat.HUB: export_hub,
-        ExportFormat.WEB: export_web,
-    }
+    exporters = {"nn~": export_nn_tilde, "onnx": export_onnx, "hub": export_hub, "web": export_web}
     model = options.model_file(model)
     loaded = load_model(model)
     name = Path(_NAMES[format].format(model.stem))
     target = free_path(name) if out is None else out
-    if format is ExportFormat.NN_TILDE and target.suffix != SUFFIX:
+    if format == "nn~" and target.suffix != SUFFIX:
         target = free_path(target / name)
     refuse_if_taken(target)
-    if format is not ExportFormat.NN_TILDE:
+    if format != "nn~":
         a_folder(target)
     ensure_writable(target.parent)
     with claimed(target):
@@ -85,7 +65,7 @@ def export(
     if as_json:
         print_json(
             {
-                "format": format.value,
+                "format": format,
                 "path": absolute(outcome.path),
                 "null_test_db": outcome.null_db,
                 "equal_codes": outcome.equal_codes,
@@ -95,7 +75,7 @@ def export(
             }
         )
         return
-    good(f"{loaded.header.name} for {format.value}")
+    good(f"{loaded.header.name} for {format}")
     _show(outcome)
 
 

@@ -15,6 +15,7 @@ from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.files.regular import absolute
+from distill.formats.suffixes import AudioFormat
 from distill.making.choice import Choice
 
 if TYPE_CHECKING:
@@ -153,15 +154,13 @@ def generate(
         ),
     ] = None,
     seed: options.DrawnSeedOption = None,
-    audio_format: Annotated[
-        options.AudioFormat, typer.Option("--format", help="File format.")
-    ] = options.AudioFormat.WAV,
+    audio_format: Annotated[AudioFormat, typer.Option("--format", help="File format.")] = "wav",
     bit_depth: options.BitDepthOption = 24,
     out: Annotated[Path, typer.Option(help="Folder for the audio.", callback=a_folder)] = Path(),
     voice: options.VoiceOption = Choice.AUTO,
     recordings: options.RecordingsOption = None,
     edl: options.EditListOption = False,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Make new audio with MODEL. Existing files are never overwritten."""
@@ -199,7 +198,7 @@ def generate(
         pieces = make(
             loaded,
             out,
-            request.in_voice(VoiceSettings(voice, dial.longest_seconds, dial.join_factor, recordings, edl)),
+            replace(request, voice=VoiceSettings(voice, dial.longest_seconds, dial.join_factor, recordings, edl)),
             secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
             count,
             max_similarity=dial.max_similarity if max_similarity is None else max_similarity,
@@ -246,14 +245,14 @@ def _print_json(pieces: Sequence["Piece"], seconds: float, taken: float) -> None
 def _refuse_idle(
     context: typer.Context,
     temperatures: float | tuple[float, ...],
-    audio_format: options.AudioFormat,
+    audio_format: AudioFormat,
     voice: Choice,
     sets_dial: bool,
 ) -> None:
     """Refuses options that would do nothing beside others, before anything is loaded."""
     if not any(temperatures if isinstance(temperatures, tuple) else (temperatures,)):
         options.refuse_idle(context, "--temperature 0 always takes the likeliest code.", "top_k", "top_p")
-    if audio_format in (options.AudioFormat.OGG, options.AudioFormat.MP3):
+    if audio_format in ("ogg", "mp3"):
         options.refuse_idle(context, f"{audio_format} has no bit depth.", "bit_depth")
     if voice is Choice.CODEC:
         options.refuse_idle(context, "The codec's voice needs no recordings.", "recordings")

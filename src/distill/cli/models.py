@@ -21,10 +21,12 @@ from distill.cli.console import (
     visible,
     warn,
 )
+from distill.cli.outputs import a_folder
+from distill.cli.pieces import as_listed
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.counted import bytes_in_words, counted
 from distill.durations import duration
-from distill.errors import SettingError
+from distill.errors import InputError, ModelFileError, SettingError
 from distill.files.names import command
 from distill.files.regular import absolute, is_file, is_folder
 
@@ -84,8 +86,9 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
     entry = _entry(library, model, only_looks=True)
     header = read_header(entry.path)
     runs, generations = library.runs(entry.origin), library.generations(entry.origin)
+    there = library.there(generations)
     if as_json:
-        print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
+        print_json({"model": _as_json(entry), "runs": runs, "generations": as_listed(generations, there)})
         return
     note(entry.name, "bold")
     learned = f"{counted(entry.file_count, 'recording')}, {duration(entry.seconds)}"
@@ -112,7 +115,10 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
     for generation in generations[-SHOWN_GENERATIONS:]:
         made_by = others.get(generation.digest, "an earlier version of the model")
         by_other = "" if generation.is_by(header) else f"; by {made_by}"
-        place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{by_other}")
+        gone = "" if generation.id in there else "gone from "
+        place(
+            f"  {generation.id}", gone + generation.file, f"{moment(generation.made)}, seed {generation.seed}{by_other}"
+        )
         note(f"            {visible(generation.verdict)}", "dim")
     if not generations:
         note("  nothing yet")
@@ -163,7 +169,8 @@ def delete(
         empty_trash("model", as_json)
         return
     library = _library()
-    entries = [_entry(library, model, is_needed=False) for model in models or ()]
+    meant = [_entry(library, model, is_needed=False) for model in models or ()]
+    entries = {entry.path: entry for entry in meant}.values()
     items = [(entry, trash.delete(library, entry)) for entry in entries]
     if as_json:
         print_json({"deleted": [{"name": e.name, "was": e.path, "trash": item and item.key} for e, item in items]})
@@ -207,6 +214,8 @@ def export(
     from distill.library import moving
     from distill.models.header import read_header
 
+    if not moving.is_model_named(out):
+        a_folder(out)
     library = _library()
     entry = _entry(library, model, only_looks=True)
     if with_recordings:
@@ -216,7 +225,7 @@ def export(
         raise SettingError("--recordings has no effect here.", "Add --with-recordings, or leave it out.")
     target = moving.export(entry, out)
     if read_header(entry.path).sounds:
-        warn(moving.LEAVES_SOUND)
+        warn(moving.leaves_sound(model))
     if as_json:
         print_json({"model": absolute(target), "was": entry.path})
         return
@@ -240,10 +249,9 @@ def _export_with_recordings(entry: "ModelEntry", out: Path, recordings: Path | N
         print_json({"model": absolute(target), "was": entry.path, **told})
         return
     many = counted(len(model.sounds), "recording")
-    good(
-        f"A copy of {entry.name} with the sound of {many} ({duration(seconds)}), "
-        f"{bytes_in_words(target.stat().st_size)} instead of {bytes_in_words(entry.size)}"
-    )
+    size, alone = bytes_in_words(target.stat().st_size), bytes_in_words(entry.size)
+    instead = "" if size == alone else f" instead of {alone}"  # it may have held its sound before
+    good(f"A copy of {entry.name} with the sound of {many} ({duration(seconds)}), {size}{instead}")
     warn("Whoever has this file has these recordings and can play them. Give it only to those who may have them.")
     place("Model", target)
 
@@ -259,16 +267,30 @@ def import_(
     ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Add model files to the library, as copies in Distill's own folder, so that each can be used by its name."""
+    """Add model files to the library, as copies in Distill's own folder, so that each can be used by its name.
+
+    Of several, those that are damaged are named and left out; the exit code is then 2.
+    """
     from distill.library import moving
 
-    library = _library()
-    entries = [moving.add(library, path, in_place=in_place) for path in _model_files(files)]
+    library, paths = _library(), _model_files(files)
+    entries: list[ModelEntry] = []
+    refused: list[dict[str, object]] = []
+    for path in paths:
+        try:
+            entries.append(moving.add(library, path, in_place=in_place))
+        except ModelFileError as error:
+            if len(paths) == 1:
+                raise
+            warn(f"{error.what} {error.fix}")
+            refused.append({"file": path, "why": error.what})
     if as_json:
-        print_json({"models": [_as_json(entry) for entry in entries]})
-        return
-    good(f"{counted(len(entries), 'model is', 'models are')} in the library now")
-    _print_models(entries)
+        print_json({"models": [_as_json(entry) for entry in entries], "refused": refused})
+    else:
+        good(f"{counted(len(entries), 'model is', 'models are')} in the library now")
+        _print_models(entries)
+    if refused:
+        raise typer.Exit(InputError.exit_code)
 
 
 def _library() -> "Library":
@@ -281,8 +303,12 @@ def _entry(library: "Library", given: Path, is_needed: bool = True, only_looks: 
     """The entry of a model; with ``is_needed`` its file must be there. Who ``only_looks`` can do so on a read-only disk."""
     from distill.library import naming
 
-    if not is_needed and not is_file(given) and str(given) == given.name:
-        return naming.find(library, str(given))
+    if not is_needed and not is_file(given):
+        if str(given) == given.name:
+            return naming.find(library, str(given))
+        for entry in library.models():
+            if entry.path == absolute(given):
+                return entry
     path = naming.path_of(library, given)
     return library.look_at_model(path) if only_looks else library.note_model(path)
 

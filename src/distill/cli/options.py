@@ -7,9 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,53 +17,12 @@ from distill.cli.outputs import refusing
 from distill.errors import MissingPriorError, SettingError
 from distill.files.names import CODES_SUFFIX, command
 from distill.making.choice import Choice
+from distill.runs.watching import Mode, Watching
+from distill.training.arithmetic import Device, Precision
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.originality.dial import Dial
-    from distill.runs.watching import Watching
-
-
-class Device(StrEnum):
-    """Where the arithmetic runs."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    MPS = "mps"
-    CUDA = "cuda"
-
-
-class AudioFormat(StrEnum):
-    """What new audio can be written as (``formats.suffixes.AudioFormat``), in the form that typer takes."""
-
-    WAV = "wav"
-    FLAC = "flac"
-    OGG = "ogg"
-    MP3 = "mp3"
-
-
-class Wandb(StrEnum):
-    """Where Weights & Biases keeps a run."""
-
-    OFFLINE = "offline"
-    ONLINE = "online"
-
-
-class Precision(StrEnum):
-    """Floating-point precision of the networks while they train."""
-
-    AUTO = "auto"
-    FULL = "32"
-    BF16 = "bf16"
-    HALF = "16"
-
-
-class Strategy(StrEnum):
-    """How several devices share the work."""
-
-    AUTO = "auto"
-    DDP = "ddp"
-
 
 _STARTED = ("WORLD_SIZE", "SLURM_NTASKS", "LOCAL_RANK")
 """In the environment of a process that torchrun, Slurm or the first rank has started."""
@@ -165,7 +123,7 @@ PrecisionOption = Annotated[
     ),
 ]
 StrategyOption = Annotated[
-    Strategy,
+    Literal["auto", "ddp"],
     typer.Option(help="How devices share the work: ddp averages gradients; auto takes ddp where there are several."),
 ]
 TensorboardOption = Annotated[
@@ -178,7 +136,7 @@ TensorboardOption = Annotated[
     ),
 ]
 WandbOption = Annotated[
-    Wandb | None,
+    Mode | None,
     typer.Option(
         "--wandb",
         help="Log the run for Weights & Biases: offline writes it to ./wandb and sends nothing, online sends the figures.",
@@ -195,7 +153,7 @@ class Training:
     minutes: float | None
     device: str
     as_json: bool
-    watching: "Watching"
+    watching: Watching
 
 
 @contextmanager
@@ -205,7 +163,7 @@ def together(device: str, devices: int, nodes: int, strategy: str) -> Iterator[b
     Raises:
         DeviceError, RankError, SettingError: as ``distill.training.launch.together``.
     """
-    if devices == nodes == 1 and strategy == Strategy.AUTO and not any(name in os.environ for name in _STARTED):
+    if devices == nodes == 1 and strategy == "auto" and not any(name in os.environ for name in _STARTED):
         yield True
         return
     # What PyTorch warns of sockets, with the addresses of its functions, comes again as a sentence. Read when it is imported.
@@ -214,13 +172,6 @@ def together(device: str, devices: int, nodes: int, strategy: str) -> Iterator[b
 
     with launch.together(device, devices, nodes, strategy) as leads:
         yield leads
-
-
-def watching(tensorboard: Path | None, wandb: Wandb | None) -> "Watching":
-    """The tools that a run is to be watched in."""
-    from distill.runs.watching import Watching
-
-    return Watching(tensorboard, None if wandb is None else wandb.value)
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:

@@ -26,7 +26,7 @@ _WHAT = (
 def originality(
     model: options.ModelArgument,
     seed: options.PromptsSeedOption = 0,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Prompt MODEL's prior with beginnings of the recordings it was trained on, and see whether it recites them."""

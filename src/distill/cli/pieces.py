@@ -1,7 +1,7 @@
 """New audio as it is shown after ``run`` and ``generate``, and ``distill pieces …``: what was made, and its trash."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,14 +43,14 @@ def list_pieces(
     library = Library(warn)
     origin = None if model is None else library.look_at_model(naming.path_of(library, model)).origin
     found = library.generations(origin)[::-1]
+    there = library.there(found)
     if as_json:
-        print_json({"pieces": found})
+        print_json({"pieces": as_listed(found, there)})
         return
     if not found:
         note("No pieces yet.")
         place("Next", command("distill", "generate", model or "MODEL"))
         return
-    there = library.there(found)
     rows = [
         (str(one.id), moment(one.made), _share(one), one.file if one.id in there else f"gone from {one.file}")
         for one in found
@@ -139,6 +139,11 @@ def restore(
         return
     good("Restored")
     place("Audio", path)
+
+
+def as_listed(pieces: "Sequence[GenerationRecord]", there: Collection[int]) -> list[dict[str, Any]]:
+    """The pieces for machines; ``there`` are the numbers of those whose files are."""
+    return [{**dataclasses.asdict(one), "is_there": one.id in there} for one in pieces]
 
 
 def _share(piece: "GenerationRecord") -> str:

@@ -17,7 +17,7 @@ def reconstruct(
     model: options.ModelArgument,
     folder: options.FolderArgument,
     out: Annotated[Path, typer.Option(help="Folder for the reconstructions.", show_default=False, callback=a_folder)],
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Encode and decode every recording in FOLDER with MODEL's codec, as 48 kHz WAV files of the same names."""

@@ -29,10 +29,13 @@ def regenerate(
     ] = None,
     recordings: options.RecordingsOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the audio.", callback=a_folder)] = Path(),
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
-    """Make PIECE again: the identical file, from the same model, seed and settings."""
+    """Make PIECE again: the identical file, from the same model, seed and settings.
+
+    It takes the place in the list of a piece that was deleted or whose file is gone; a second copy is not listed.
+    """
     import dataclasses
 
     from distill.library import Library, naming

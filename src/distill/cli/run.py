@@ -14,10 +14,10 @@ from distill.durations import duration
 from distill.files.names import command
 from distill.files.regular import absolute
 from distill.making.choice import Choice
+from distill.runs.watching import Watching
 
 if TYPE_CHECKING:
     from distill.run_plan import RunPlan, RunResult
-    from distill.runs.watching import Watching
 
 
 def run(
@@ -37,14 +37,14 @@ def run(
     rvq_levels: options.LevelsOption = None,
     codebook_size: options.CodebookOption = None,
     channels: options.ChannelsOption = "auto",
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     voice: options.VoiceOption = Choice.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
     devices: options.DevicesOption = 1,
     nodes: options.NodesOption = 1,
-    precision: options.PrecisionOption = options.Precision.AUTO,
-    strategy: options.StrategyOption = options.Strategy.AUTO,
+    precision: options.PrecisionOption = "auto",
+    strategy: options.StrategyOption = "auto",
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
@@ -75,16 +75,16 @@ def run(
                     config_changes=options.chosen({"num_quantizers": rvq_levels, "codebook_size": codebook_size}),
                     seed=seed,
                     device=device,
-                    precision=precision.value,
+                    precision=precision,
                     from_scratch=from_scratch,
                     voice=VoiceSettings(voice),
                 ),
-                options.watching(tensorboard, wandb),
+                Watching(tensorboard, wandb),
             )
             show_result(result, as_json)
 
 
-def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: "Watching | None" = None) -> "RunResult":
+def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: Watching | None = None) -> "RunResult":
     """Runs the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
@@ -93,7 +93,7 @@ def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: "Watching |
     def begin(model: Path, run_folder: Path) -> None:
         begun.append((model, run_folder))
 
-    with watched(watching or options.watching(None, None), lambda: begun[0][1].name) as training:
+    with watched(watching or Watching(), lambda: begun[0][1].name) as training:
         try:
             with naming_what_is_kept(new_sounds(out)):
                 return pipeline.run(

@@ -40,7 +40,7 @@ def serve(
 ) -> None:
     """Serve MODELs to other programs and computers: encode, decode, generate (streamed as it is drawn) and edit."""
     from distill.web.guard import LOOPBACK
-    from distill.web.listen import address_of, check_free, listening
+    from distill.web.server import address_of, check_free, listening
     from distill.web.service import Limits, create_service
     from distill.web.token import token_from
 

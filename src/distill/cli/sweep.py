@@ -5,7 +5,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,13 +22,12 @@ from distill.cli.outputs import a_folder
 from distill.complaints import last_complaint, warnings_in
 from distill.counted import counted
 from distill.durations import duration
-from distill.errors import DistillError, InputError, OutputError
+from distill.errors import CorpusError, DistillError, OutputError
 from distill.evaluation.grid import Variant, variants
 from distill.evaluation.progress import Progress
 from distill.files.names import MODEL_SUFFIX, claimed
 from distill.files.regular import absolute
 
-_STOPPED = "it was stopped; the same command goes on with it"
 _PATIENCE_S = 30.0
 _HEARD_S = 0.3
 """What ends at once on Ctrl-C tidies up meanwhile; a training takes what comes then for the same request."""
@@ -83,7 +82,7 @@ def sweep(
         ),
     ] = None,
     seed: options.SeedOption = 0,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Train a model of FOLDER for every combination of options, and compare them on one page: sound, pitch, texture, bits."""
@@ -97,22 +96,23 @@ def sweep(
     check_length(None, minutes)
     ensure_usable(folder)
     if ray is None:
-        choose_device(device.value)
+        choose_device(device)
     out = out or Path(f"{absolute(folder).name or 'recordings'}-sweep")
     ensure_writable(out)
-    kept = {"folder": str(absolute(folder)), "minutes": minutes, "seed": seed, "device": device.value}
+    kept = {"folder": str(absolute(folder)), "minutes": minutes, "seed": seed, "device": device}
     progress = Progress(out, kept)
     _check_free(folder, out, tries, progress)
-    shared = ["--seed", str(seed), "--device", device.value]
-    with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
+    shared = ["--seed", str(seed), "--device", device]
+    with nullcontext(here) if ray is None else on_ray(ray, device) as engine:
         at_once = at_once or (1 if ray is None else len(tries))
         where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
         models = counted(len(tries), "model")
         note(f"{models}, {duration(60 * minutes)}{' each' if len(tries) > 1 else ''}, {where}.")
         if there := sum(progress.is_finished(_model_note(one)) for one in tries):
             note(f"{there} of them {'is' if there == 1 else 'are'} trained already, and kept.")
-        runner = _Runner(absolute(folder), absolute(out), minutes, shared, engine, progress, goes_on=ray is None)
-        with _naming_what_is_kept(out, tries, progress), claimed(out):
+        goes_on = ray is None
+        runner = _Runner(absolute(folder), absolute(out), minutes, shared, engine, progress, goes_on=goes_on)
+        with _naming_what_is_kept(out, tries, progress, goes_on), claimed(out):
             ended = runner.all(tries, at_once)
             for one in ended:
                 if one.wrong:
@@ -129,7 +129,7 @@ def sweep(
 
 
 @contextmanager
-def _naming_what_is_kept(out: Path, tries: tuple[Variant, ...], progress: Progress) -> Iterator[None]:
+def _naming_what_is_kept(out: Path, tries: tuple[Variant, ...], progress: Progress, goes_on: bool) -> Iterator[None]:
     """After a Ctrl-C in the block or a disk that is full, which models are finished, and what becomes of the others."""
     try:
         yield
@@ -139,8 +139,10 @@ def _naming_what_is_kept(out: Path, tries: tuple[Variant, ...], progress: Progre
             place("Kept", out / f"{one.name}{MODEL_SUFFIX}")
         if len(finished) == len(tries):
             note("All models are finished; the same command writes the page.")
-        else:
+        elif goes_on:
             note("The same command goes on with what is not finished, from where it was stopped.")
+        else:
+            note("The same command trains what is not finished again, from the start.")
         raise
 
 
@@ -165,6 +167,8 @@ class _Runner:
         from distill.training.budget import CODEC_SHARE
 
         self._progress, self._goes_on = progress, goes_on
+        self._then = f"the same command {'goes on with it' if goes_on else 'trains it again'}"
+        self._stopped = f"it was stopped; {self._then}"
         self._folder, self._out, self._shared, self._engine = folder, out, shared, engine
         self._codec_minutes, self._prior_minutes = CODEC_SHARE * minutes, (1 - CODEC_SHARE) * minutes
         self._codecs: dict[str, tuple[threading.Lock, list[str]]] = {}
@@ -197,16 +201,18 @@ class _Runner:
         return _Trained(variant, model, wrong)
 
     def _prior(self, variant: Variant, model: Path) -> str:
-        """Trains a prior in its own copy of the codec; gives what went wrong."""
-        went_on = self._went_on("train-prior", model, _model_note(variant), self._prior_minutes)
+        """Trains a prior, where several share the codec in a copy of its own; gives what went wrong."""
+        codec, what = self._out / f"{variant.codec_name}{MODEL_SUFFIX}", _model_note(variant)
+        went_on = self._went_on("train-prior", model, what, self._prior_minutes)
         if went_on is not None:
             return went_on
-        codec = self._out / f"{variant.codec_name}{MODEL_SUFFIX}"
-        if model != codec and (wrong := self._new(_model_note(variant), model) or _copied(codec, model)):
+        # Where no option of the prior varies, it is added to the codec's own file.
+        begun = self._noted(self._progress.begin, what) if model == codec else self._new(what, model)
+        if wrong := begun or _copied(codec, model):
             return wrong
         minutes = f"{self._prior_minutes:g}"
         words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
-        return self._run([*words, *self._shared], _model_note(variant))[1]
+        return self._run([*words, *self._shared], what)
 
     def _codec(self, variant: Variant) -> str:
         """Trains the codec, once for all variants that share it."""
@@ -226,72 +232,77 @@ class _Runner:
             return went_on
         minutes, where = f"{self._codec_minutes:g}", ["--name", variant.codec_name, "--out", str(self._out)]
         words = ["train", str(self._folder), "--minutes", minutes, *where, *_flags(variant.codec), *self._shared]
-        return self._new(what, codec) or self._run(words, what)[1]
+        return self._new(what, codec) or self._run(words, what)
 
     def _went_on(self, verb: str, model: Path, what: str, minutes: float) -> str | None:
         """Goes on with a training of this sweep that was stopped, to the end it was begun with; gives what went wrong.
 
         Returns:
-            None if it is to be begun anew: nothing is saved of it, or what is saved is refused, as of other recordings.
+            None if it is to be begun anew: nothing is saved of it, or it is of other recordings or another codec.
         """
+        from distill.recordings.corpus import import_corpus
         from distill.runs.resume import saved_at
 
         if self._is_over.is_set() or not (self._goes_on and self._progress.is_begun(what)):
             return None
         try:
-            stopped = saved_at(model, "codec" if verb == "train" else "prior")
-            if stopped is None or not stopped.is_within(minutes):
-                return None
-            if stopped.is_finished:
-                self._progress.finish(what)
-                return ""
+            recordings = import_corpus(self._folder).fingerprint
+            stopped = saved_at(model, "codec" if verb == "train" else "prior", recordings)
+        except (CorpusError, OutputError) as error:  # no training could begin, or it would replace another model
+            return str(error)
         except DistillError as error:
-            note(f"  {what} is trained from the start, as there is nothing to go on from: {error.what}", style="dim")
+            note(f"  {what} is trained from the start: {error.what}", style="dim")
             return None
+        if stopped is None or not stopped.is_within(minutes):
+            return None
+        if stopped.is_finished:
+            return self._noted(self._progress.finish, what)
         _wait_for_the_last(stopped.run_folder)
         note(f"  {what} goes on from where it was stopped.", style="dim")
         device = self._shared[self._shared.index("--device") :]
-        code, wrong = self._run([verb, "--resume", str(stopped.run_folder), *device], what)
-        return None if code == InputError.exit_code else wrong
+        return self._run([verb, "--resume", str(stopped.run_folder), *device], what)
 
     def _new(self, what: str, model: Path) -> str:
         """Notes what is begun; what a stopped sweep left in its place goes into the trash. Gives what went wrong."""
         from distill.library import Library, trash
 
         if self._is_over.is_set():
-            return _STOPPED
+            return self._stopped
         try:
             if model.exists():
                 library = Library(warn)
                 trash.delete(library, library.note_model(model))
-            self._progress.begin(what)
+        except DistillError as error:
+            return str(error)
+        return self._noted(self._progress.begin, what)
+
+    def _noted(self, note: Callable[[str], None], what: str) -> str:
+        """Notes how far it is; gives what went wrong."""
+        try:
+            note(what)
         except DistillError as error:
             return str(error)
         return ""
 
-    def _run(self, words: list[str], what: str) -> tuple[int, str]:
-        """Has it trained, and notes that it is; gives the exit code, and what went wrong."""
+    def _run(self, words: list[str], what: str) -> str:
+        """Has it trained, and notes that it is; gives what went wrong."""
         from distill.models.header import UNMEASURED
 
         if self._is_over.is_set():
-            return 0, _STOPPED
+            return self._stopped
         code, out, err = self._engine([*words, "--json"])
         for said in warnings_in(err):
             warn(f"{what}: {said}")
         if code == 0:
             told = json.loads(out)
             if told.get("cancelled") or told.get(UNMEASURED):
-                return code, _STOPPED
-            try:
-                self._progress.finish(what)
-            except DistillError as error:
-                return code, str(error)
-            return code, ""
+                return self._stopped
+            return self._noted(self._progress.finish, what)
         if code < 0:
             name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
-            return code, f"its process was killed ({name}); the same command goes on with it"
+            return f"its process was killed ({name}); {self._then}"
         complaint = last_complaint(err)
-        return code, str(complaint) if complaint is not None else f"it failed with exit code {code}"
+        return str(complaint) if complaint is not None else f"it failed with exit code {code}"
 
 
 def _wait_for_the_last(run_folder: Path) -> None:
@@ -304,9 +315,11 @@ def _wait_for_the_last(run_folder: Path) -> None:
 
 
 def _copied(codec: Path, model: Path) -> str:
-    """Copies a codec to where its prior is added; gives what went wrong."""
+    """Copies a codec to where its prior is added, if that is another file; gives what went wrong."""
     from distill.files.atomic import written_aside
 
+    if model == codec:
+        return ""
     try:
         with written_aside(model, codec) as aside:
             shutil.copyfile(codec, aside)

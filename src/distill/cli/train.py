@@ -1,9 +1,8 @@
 """``distill train FOLDER``: the codec, in one stage or two."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,22 +12,13 @@ from distill.cli.outputs import a_folder
 from distill.cli.watched import still_there, watched
 from distill.files.names import command
 from distill.files.regular import absolute, is_there
+from distill.runs.watching import Watching
+from distill.training.arithmetic import Precision
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
     from distill.runs.saved import Stopped
-    from distill.training.plan import Precision
-
-DEFAULT_MINUTES = 5.0
-DEFAULT_HIGH_MINUTES = 30.0
-
-
-class Quality(StrEnum):
-    """How much time is spent on the sound."""
-
-    STANDARD = "standard"
-    HIGH = "high"
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,7 @@ class _Start:
     channels: int | None
     seed: int
     from_scratch: bool
-    precision: "Precision"
+    precision: Precision
 
 
 _SIZES = ("rvq_levels", "codebook_size", "commitment_weight")
@@ -65,11 +55,11 @@ def train(
         ),
     ] = None,
     quality: Annotated[
-        Quality,
+        Literal["standard", "high"],
         typer.Option(
             help="high adds a second stage, for a GPU or a night: the decoder is trained further against discriminators."
         ),
-    ] = Quality.STANDARD,
+    ] = "standard",
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -92,21 +82,21 @@ def train(
         float | None, typer.Option(help="Weight of the commitment loss, 0 to 10.", show_default="auto")
     ] = None,
     channels: options.ChannelsOption = "auto",
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
     devices: options.DevicesOption = 1,
     nodes: options.NodesOption = 1,
-    precision: options.PrecisionOption = options.Precision.AUTO,
-    strategy: options.StrategyOption = options.Strategy.AUTO,
+    precision: options.PrecisionOption = "auto",
+    strategy: options.StrategyOption = "auto",
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
     sizes = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
-    watching = options.watching(tensorboard, wandb)
-    asked = _Training(epochs, minutes, device, as_json, watching, quality is Quality.HIGH)
+    watching = Watching(tensorboard, wandb)
+    asked = _Training(epochs, minutes, device, as_json, watching, quality == "high")
     if resume is not None:
         options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch", "precision")
         if not asked.is_high:
@@ -116,23 +106,22 @@ def train(
             _resume(folder, resume, asked)
         elif leads:
             chosen, channel_count = options.chosen(sizes), options.channels(channels)
-            start = _Start(name, out, chosen, channel_count, seed, from_scratch, precision.value)
+            start = _Start(name, out, chosen, channel_count, seed, from_scratch, precision)
             _begin(options.given(folder, "FOLDER"), asked, start)
 
 
 def _begin(folder: Path, asked: _Training, start: _Start) -> None:
-    from distill import pipeline
+    from distill import awake, pipeline
     from distill.files.names import claimed, new_model_path, new_run_folder
     from distill.models.config import VQVAEConfig
     from distill.recordings.split import split_corpus
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import check_sizes, codec_config
-    from distill.training import awake
-    from distill.training.budget import minutes_of_stages
+    from distill.training.budget import CODEC_MINUTES, HIGH_CODEC_MINUTES, minutes_of_stages
     from distill.training.plan import StageEnd
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
-    default = DEFAULT_HIGH_MINUTES if asked.is_high else DEFAULT_MINUTES
+    default = HIGH_CODEC_MINUTES if asked.is_high else CODEC_MINUTES
     settings = run_settings(epochs, minutes, device, default, start.precision)
     check_sizes(VQVAEConfig, start.sizes)
     budget = default if epochs is None and minutes is None else minutes
@@ -204,7 +193,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     from distill.recordings.split import split_corpus
     from distill.runs.copies import on_its_own
     from distill.settings import codec_settings, resumed_settings
-    from distill.training.budget import REFINEMENT_SHARE, minutes_of_stages
+    from distill.training.budget import HIGH_CODEC_MINUTES, REFINEMENT_SHARE, minutes_of_stages
     from distill.training.plan import StageEnd
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
@@ -213,7 +202,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     rows = resumed_settings(first.step, epochs, minutes, device, plan.precision)
     second = StageEnd(epochs, second_minutes)
     if epochs is None and minutes is None:
-        second = first.second_stage or StageEnd(None, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE)
+        second = first.second_stage or StageEnd(None, HIGH_CODEC_MINUTES * REFINEMENT_SHARE)
     config = first.config(VQVAEConfig)
     ensure_writable(first.model_path.parent)
     with (
@@ -245,7 +234,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     from distill.models.model_file import load_model
     from distill.runs.resume import begin_refinement, next_refinement
     from distill.settings import resumed_settings, run_settings
-    from distill.training.budget import REFINEMENT_SHARE
+    from distill.training.budget import HIGH_CODEC_MINUTES, REFINEMENT_SHARE
     from distill.training.prior_data import split_of
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
@@ -253,7 +242,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     ensure_writable(model_path.parent)
     with watched(asked.watching, lambda: refinement_run.run_folder.name) as training, claimed(model_path):
         wanted = pipeline.RefinementPlan(epochs, minutes, device=device, precision="auto")
-        planned = next_refinement(model_path, model, wanted, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
+        planned = next_refinement(model_path, model, wanted, HIGH_CODEC_MINUTES * REFINEMENT_SHARE, first)
         plan = planned.plan
         folder = folder or still_there(planned.recordings(first), "refinement", model_path)
         corpus = training.read(folder, model.codec.channels)

@@ -11,13 +11,12 @@ from distill.cli.console import place, print_json, settings_table
 from distill.cli.watched import Watched, still_there, watched
 from distill.files.names import command
 from distill.files.regular import absolute
+from distill.runs.watching import Watching
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.recordings.corpus import Corpus
     from distill.recordings.passages import Split
-
-DEFAULT_MINUTES = 3.0
 
 
 @dataclass(frozen=True)
@@ -63,18 +62,18 @@ def train_prior(
         ),
     ] = None,
     from_scratch: options.FromScratchOption = False,
-    device: options.DeviceOption = options.Device.AUTO,
+    device: options.DeviceOption = "auto",
     seed: options.SeedOption = 0,
     devices: options.DevicesOption = 1,
     nodes: options.NodesOption = 1,
-    precision: options.PrecisionOption = options.Precision.AUTO,
-    strategy: options.StrategyOption = options.Strategy.AUTO,
+    precision: options.PrecisionOption = "auto",
+    strategy: options.StrategyOption = "auto",
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the prior on MODEL's codes of FOLDER and add it to the same file."""
-    asked = options.Training(epochs, minutes, device, as_json, options.watching(tensorboard, wandb))
+    asked = options.Training(epochs, minutes, device, as_json, Watching(tensorboard, wandb))
     if resume is not None:
         fixed = ("hidden_size", "layers", "heads", "lr", "patience", "from_scratch", "seed", "precision")
         options.refuse_with_resume(context, *fixed)
@@ -84,7 +83,7 @@ def train_prior(
         elif leads:
             sizes = {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}
             plan: dict[str, Any] = {"learning_rate": lr, "patience": patience, "seed": seed}
-            plan |= {"precision": precision.value, "from_scratch": from_scratch}
+            plan |= {"precision": precision, "from_scratch": from_scratch}
             start = _Start(options.chosen(sizes), options.chosen(plan))
             _begin(options.given(model, "MODEL"), options.given(dataset_dir, "FOLDER"), asked, start)
 
@@ -98,14 +97,15 @@ def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: 
     from distill.runs.events import events_file
     from distill.settings import check_learning_rate, prior_settings, run_settings
     from distill.sizes import check_sizes, prior_config
+    from distill.training.budget import PRIOR_MINUTES
     from distill.training.device import minutes_on_processor
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
-    settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES, start.plan["precision"])
+    settings = run_settings(epochs, minutes, device, PRIOR_MINUTES, start.plan["precision"])
     if "learning_rate" in start.plan:
         check_learning_rate(start.plan["learning_rate"])
     check_sizes(PriorConfig, start.sizes)
-    end = (None, DEFAULT_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
+    end = (None, PRIOR_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
     plan = pipeline.PriorPlan(*end, device=device, **start.plan)
     model_path = options.model_file(model_path)
     codec = load_model(model_path)

@@ -1,5 +1,6 @@
 """Training as it is shown on a terminal: one live line with speed and remaining time, and lasting lines for each epoch."""
 
+import contextlib
 import json
 import os
 import time
@@ -145,8 +146,11 @@ class TrainingView:
         if self._file is not None and (is_new or time.monotonic() - self._told_at >= _TOLD_EVERY_S):
             self._told_at = time.monotonic()
             aside = self._file.with_suffix(".part")
-            aside.write_text(json.dumps({"step": step, "share": share, "detail": detail}), encoding="utf-8")
-            aside.replace(self._file)
+            # The disk is full, or the page reads the file just now (Windows). It is told again in a moment, and no training is
+            # to end for it.
+            with contextlib.suppress(OSError):
+                aside.write_text(json.dumps({"step": step, "share": share, "detail": detail}), encoding="utf-8")
+                aside.replace(self._file)
 
     def _epoch_of_codec(self, event: "VQEpochMetrics") -> None:
         if not self._explained:

@@ -44,7 +44,7 @@ def ui(
     """
     from distill.web.app import create_app
     from distill.web.guard import LOOPBACK, Door, Lock
-    from distill.web.listen import address_of, check_free, listening
+    from distill.web.server import address_of, check_free, listening
 
     known = frozenset(_host_name(name) for name in names or ())
     password = _password(password_file)

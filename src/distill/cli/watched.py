@@ -13,10 +13,10 @@ from distill.cli.interrupts import stop_on_interrupt
 from distill.cli.training_view import TrainingView
 from distill.errors import CorpusError, DistillError
 from distill.files.process import this_process
+from distill.runs.watching import Watching
 
 if TYPE_CHECKING:
     from distill.recordings.corpus import Corpus
-    from distill.runs.watching import Watching
     from distill.training.metrics import MetricsCallback
 
 
@@ -70,7 +70,7 @@ def _naming_what_goes_on() -> Iterator[None]:
 
 
 @contextmanager
-def watched(watching: "Watching", run_name: Callable[[], str]) -> Iterator[Watched]:
+def watched(watching: Watching, run_name: Callable[[], str]) -> Iterator[Watched]:
     """While the block lasts its training is shown, and an interrupt stops it as :func:`stop_on_interrupt` says.
 
     Args:

@@ -11,17 +11,21 @@ from torch import Tensor
 
 from distill.errors import CodesFileError
 from distill.files.atomic import written_aside
+from distill.files.installing import UPDATE
 from distill.files.names import CODES_SUFFIX
 from distill.files.regular import open_regular
-from distill.files.tensors import Digest, UnusableError, encode, read_table, read_tensors
+from distill.files.tensors import Digest, Table, UnusableError, encode, read_table, read_tensors
+from distill.models.header import is_version
 from distill.models.vqvae import ConvVQVAE
 
 _KEY = "distill"
+_FORMAT: Literal["distill-codes"] = "distill-codes"
+_MAJOR: Literal[1] = 1
 
 
 class _Header(BaseModel):
-    format: Literal["distill-codes"] = "distill-codes"
-    major: Literal[1] = 1
+    format: Literal["distill-codes"] = _FORMAT
+    major: Literal[1] = _MAJOR
     codec: Digest
     samples: Annotated[int, Field(ge=1, lt=1 << 48)]
     sample_rate: Annotated[int, Field(ge=1, lt=1 << 31)]
@@ -69,12 +73,13 @@ def load_codes(path: Path, fingerprint: str, codec: ConvVQVAE) -> Codes:
     its encoder and codebooks.
 
     Raises:
-        CodesFileError: if the file is missing, damaged, or belongs to another codec.
+        CodesFileError: if the file is missing, damaged, of a newer version, or belongs to another codec.
     """
     fix = "Make it again with: distill encode MODEL AUDIO"
     try:
         with open_regular(path) as file:
             table = read_table(file, _KEY)
+            _check_version(path, table)
             header = _Header.model_validate_json(table.about, strict=True)
             _check_codec(path, header, fingerprint)
             positions = -(-header.samples // codec.hop)
@@ -93,6 +98,14 @@ def load_codes(path: Path, fingerprint: str, codec: ConvVQVAE) -> Codes:
     if not 0 <= int(grid.min()) <= int(grid.max()) < codec.codebook_size:
         raise CodesFileError(f"{path} holds codes that its model does not have.", fix)
     return Codes(grid, header.codec, header.samples, header.sample_rate)
+
+
+def _check_version(path: Path, table: Table) -> None:
+    major = table.fields.get("major")
+    if table.fields.get("format") == _FORMAT and is_version(major) and major > _MAJOR:
+        raise CodesFileError(
+            f"{path} was written by a newer Distill (format {major}; this one reads up to {_MAJOR}).", UPDATE
+        )
 
 
 def _check_codec(path: Path, header: _Header, fingerprint: str) -> None:

@@ -296,6 +296,11 @@ def insert_unlocked(locked: np.ndarray, column: int, count: int) -> np.ndarray:
     return np.concatenate([locked[:column], np.zeros((count, locked.shape[1]), bool), locked[column:]])
 
 
+def samples_with(samples: int, columns: int, column: int, count: int, hop: int) -> int:
+    """Of a sound into which columns were inserted. Its last one may be partly filled; where others follow it, it is whole."""
+    return (columns * hop if column == columns else samples) + count * hop
+
+
 def samples_left(samples: int, columns: int, first: int, stop: int, hop: int) -> int:
     """Of a sound from which columns were deleted. Its last one may be partly filled; without that, all are whole."""
     return first * hop if stop == columns else samples - (stop - first) * hop

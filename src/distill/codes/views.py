@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import soxr
+
+from distill.audio.resampling import resampled
 
 _PLASTIC = 1.324717957244746
 LOUDER_DB = 3.0
@@ -50,19 +51,6 @@ class View:
         if self.shift:
             yield np.zeros((channels, self.shift), np.float32)
         gain = np.float32(10 ** (self.gain_db / 20))
-        for block in self._transposed(blocks, sample_rate):
-            yield block * gain if self.gain_db else block
-
-    def _transposed(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
-        if not self.semitones:
-            yield from blocks
-            return
-        resampler: soxr.ResampleStream | None = None
-        for block in blocks:
-            if resampler is None:
-                resampler = soxr.ResampleStream(
-                    sample_rate * 2 ** (self.semitones / 12), sample_rate, len(block), dtype="float32", quality="HQ"
-                )
-            yield resampler.resample_chunk(np.ascontiguousarray(block.T)).T
-        if resampler is not None:
-            yield resampler.resample_chunk(np.zeros((0, len(block)), np.float32), last=True).T
+        told = (block.T for block in blocks)
+        for block in resampled(told, sample_rate * 2 ** (self.semitones / 12), sample_rate, channels):
+            yield block.T * gain if self.gain_db else block.T

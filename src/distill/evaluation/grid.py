@@ -44,7 +44,8 @@ def variants(grid: Sequence[str]) -> tuple[Variant, ...]:
     """Every combination of ``name=value,value`` of several options, codec by codec.
 
     Raises:
-        SettingError: if an option or a value cannot be tried, comes twice, or there are too many combinations.
+        SettingError: if an option or a value cannot be tried, comes twice, sizes do not fit each other, or there are too many
+            combinations.
     """
     chosen: dict[str, list[str]] = {}
     for text in grid:
@@ -70,6 +71,8 @@ def variants(grid: Sequence[str]) -> tuple[Variant, ...]:
             f"These are {len(found)} models, and at most {MOST_VARIANTS} are trained in one sweep.",
             "Try fewer values, or fewer options at once.",
         )
+    for variant in found:
+        _check_together(variant)
     return found
 
 
@@ -88,6 +91,16 @@ def _check(option: str, value: str) -> None:
             f"--lr {value} is not a number.", "Choose 0.000001 to 0.1; 0.001 is a good start."
         ) from error
     check_learning_rate(rate)
+
+
+def _check_together(variant: Variant) -> None:
+    """Refuses sizes of a prior that do not fit each other; only a width that was given is known before the codec is trained."""
+    from distill.models.config import PriorConfig
+    from distill.sizes import OPTIONS, check_sizes
+
+    given = dict(variant.prior)
+    fields = ("hidden_size", "num_heads")
+    check_sizes(PriorConfig, {field: given[OPTIONS[field]] for field in fields if OPTIONS[field] in given})
 
 
 def _named(options: Sequence[tuple[str, str]]) -> str:

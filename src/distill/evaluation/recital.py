@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distill.making.drawing import Sampling, Steering, continue_codes
 from distill.models.model_file import Model
-from distill.originality.judge import takes_of
+from distill.originality.judge import recordings_of, takes_of
 from distill.originality.runs import SharedRun, is_repeated, longest_runs, whole_runs
 
 PROMPT_SECONDS = (0.0, 1.0, 2.0, 5.0)
@@ -66,7 +66,7 @@ def extract(
     """Prompts the prior with beginnings of up to eight recordings, and with nothing, greedily and by sampling.
 
     What follows keeps to the limits of new audio. A prompt of nothing is the first position alone, as new audio begins. A
-    recording is used only if a second or more of it follows the prompt.
+    recording is used only if a second or more of it follows the prompt; greedily, one of those that begin with the same.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -79,7 +79,10 @@ def extract(
     kinds = [(seconds, is_greedy) for seconds in PROMPT_SECONDS for is_greedy in (True, False)]
     for number, (seconds, is_greedy) in enumerate(kinds):
         length = max(1, round(seconds * rate))
-        asked = [codes for codes in longest_first if len(codes) >= length + RECITED_SECONDS * rate][:MOST_RECORDINGS]
+        asked = [codes for codes in longest_first if len(codes) >= length + RECITED_SECONDS * rate]
+        if is_greedy:  # equal prompts have one continuation: the longest recording stands for all that begin so
+            asked = [*{codes[:length].numpy().tobytes(): codes for codes in reversed(asked)}.values()][::-1]
+        asked = asked[:MOST_RECORDINGS]
         continued: list[Tensor] = []
         if asked:
             generators = [torch.Generator().manual_seed(seed + index) for index in range(len(asked))]
@@ -119,11 +122,11 @@ def _anywhere(parts: Sequence[Tensor], model: Model) -> list[float]:
 
     One of a second or more counts only if it stands in one recording alone; silence, say, belongs to none in particular.
     """
-    rate, takes = model.codec.frame_rate, takes_of(model.trained_on)
-    sources = [source.codes for source in model.trained_on]
+    rate, sources = model.codec.frame_rate, [source.codes for source in model.trained_on]
+    takes, recordings = takes_of(model.trained_on), recordings_of(model.trained_on)
 
     def counts(run: SharedRun) -> bool:
-        return run.positions < RECITED_SECONDS * rate or not is_repeated(run, sources, takes, _LEVELS)
+        return run.positions < RECITED_SECONDS * rate or not is_repeated(run, sources, takes, recordings, _LEVELS)
 
     found = _seconds(parts, sources, _LEVELS, rate)
     for number, part in enumerate(parts):

@@ -35,7 +35,7 @@ def folder_aside(path: Path) -> Iterator[Path]:
         raise output_error(path, error) from error
     finally:
         if is_folder(aside):
-            shutil.rmtree(aside)
+            shutil.rmtree(aside, ignore_errors=True)  # why it cannot go would hide why nothing was written
 
 
 def refuse_if_taken(path: Path) -> None:

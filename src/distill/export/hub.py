@@ -12,7 +12,7 @@ from distill.durations import duration
 from distill.export.folder import folder_aside
 from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
 from distill.files.names import command
-from distill.library.moving import LEAVES_SOUND
+from distill.library.moving import leaves_sound
 from distill.models.config import BASE_CREDITS
 from distill.models.header import SECOND_RUN, Header
 from distill.models.model_file import Model, load_model, save_model
@@ -50,7 +50,10 @@ def export_hub(model: Model, folder: Path) -> Outcome:
             ("to use it", command("distill", "info", folder / WEIGHTS)),
             ("licence", "not chosen yet: see the first lines of README.md"),
         ),
-        remarks=(HOLDS_RECORDINGS if model.prior is not None else NO_PRIOR, *([LEAVES_SOUND] if model.sounds else [])),
+        remarks=(
+            HOLDS_RECORDINGS if model.prior is not None else NO_PRIOR,
+            *([leaves_sound(model.path or model.header.name)] if model.sounds else []),
+        ),
     )
 
 

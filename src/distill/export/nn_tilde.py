@@ -190,7 +190,9 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
     lateness["forward"] = lateness["encode"] + lateness["decode"]
     make_folder(path.parent)
     with reserving_exactly(path), written_aside(path) as aside, torch.inference_mode():
-        scripted.save(str(aside))  # before it is tried: what it keeps from call to call is in the file
+        # Before it is tried: what it keeps from call to call is in the file. PyTorch, left to write it by itself, ends the
+        # process where the disk is full, and takes no name that is not UTF-8.
+        aside.write_bytes(scripted.save_to_buffer())
         null_db, equal = _null_test(scripted, codec, codes_to_try(model), lateness)
         spent, buffer = _milliseconds_a_buffer(scripted, codec)
     position, sounding = 1000 * codec.hop / codec.sample_rate, 1000 * buffer / codec.sample_rate

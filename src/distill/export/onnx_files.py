@@ -167,7 +167,7 @@ def _session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def _prior_test(prior: CodePrior, folder: Path, about: Mapping[str, Any], codes: Tensor) -> float:
@@ -232,6 +232,6 @@ def _write(path: Path, module: nn.Module, inputs: Mapping[str, Tensor], outputs:
             opset_version=OPSET,
             dynamo=False,
         )
-    onnx.checker.check_model(str(path), full_check=True)
+    onnx.checker.check_model(path.read_bytes(), full_check=True)  # by name it takes none that is not UTF-8
     shapes = {name: [str(tensor.dtype).removeprefix("torch."), *tensor.shape] for name, tensor in inputs.items()}
     return {"file": path.name, "inputs": shapes, "outputs": list(outputs)}

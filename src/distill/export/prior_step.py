@@ -101,7 +101,7 @@ def _drawn(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) 
     probability, order = (logits / temperature.clamp(min=COLDEST)).softmax(dim=-1).sort(dim=-1, descending=True)
     total = probability.sum(dim=-1, keepdim=True)
     before = probability.cumsum(dim=-1) - probability
-    is_kept = (before < top_p * total) | (top_p >= 1)
+    is_kept = (before < top_p * total) | (before <= 0) | (top_p >= 1)  # the likeliest always is
     probability = probability * is_kept
     cumulative = probability.cumsum(dim=-1)
     target = uniform * cumulative[:, -1:]

@@ -12,6 +12,8 @@ import torch
 from distill.export.folder import folder_aside
 from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
 from distill.export.outcome import LEFT_OUT, NO_COMPOSING, Outcome
+from distill.files.names import command
+from distill.making.drawing import Sampling
 from distill.making.limits import Limits
 from distill.making.openings import Openings
 from distill.models.model_file import Model
@@ -37,10 +39,11 @@ def export_web(model: Model, folder: Path) -> Outcome:
     """
     require_runtime("web")
     with folder_aside(folder) as aside:
-        shutil.copytree(Path(str(files("distill.export") / "player")), aside, dirs_exist_ok=True)
+        _copy(Path(str(files("distill.export") / "player")), aside)
         table = write_graphs(model, aside, with_encoder=False)
         if model.prior is not None:
-            limits = Limits.of(model)
+            limits, usual = Limits.of(model), Sampling()
+            table["sampling"] = {"temperature": usual.temperature, "top_p": usual.top_p}
             table["openings"] = Openings(model).codes(range(OPENINGS)).tolist()
             table["longest"] = limits.longest.tolist()
             table["silent"] = torch.nonzero(limits.silent)[:, 0].tolist()
@@ -49,4 +52,19 @@ def export_web(model: Model, folder: Path) -> Outcome:
             table["balance"] = balance.tolist()
         outcome = null_test(model, aside, table, folder)
         write_table(aside, table, outcome)
-    return replace(outcome, remarks=(LEFT_OUT if model.prior is not None else NO_COMPOSING,))
+    to_try = command("python", "-m", "http.server", "--directory", folder)
+    return replace(
+        outcome,
+        facts=(*outcome.facts, ("to try it", to_try)),
+        remarks=(LEFT_OUT if model.prior is not None else NO_COMPOSING,),
+    )
+
+
+def _copy(source: Path, folder: Path) -> None:
+    """Copies what is in a folder, but not its modes: of an installation that is only read, nothing could be added to them."""
+    for path in source.rglob("*"):
+        target = folder / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir()
+        else:
+            shutil.copyfile(path, target)

@@ -6,9 +6,12 @@ from pathlib import Path
 import platformdirs
 
 from distill.errors import SettingError
+from distill.files.regular import absolute
 
 PROGRESS = "DISTILL_PROGRESS"
 """In the environment of a command: a file in which another program, such as the dashboard, wants to read how far it is."""
+_HERE = f"$DISTILL_HOME{os.sep}"
+"""How a path begins in a note, where it lies in Distill's own folder."""
 
 
 def expanded(path: Path) -> Path:
@@ -33,6 +36,23 @@ def home() -> Path:
     chosen = os.environ.get("DISTILL_HOME")
     place = expanded(Path(chosen)) if chosen else Path(platformdirs.user_data_dir("distill", appauthor=False))
     return place.absolute()
+
+
+def as_noted(path: str) -> str:
+    """A path as it stands in notes: in Distill's own folder it begins there, as that folder may be moved."""
+    for own in (home(), absolute(home())):
+        if path.startswith(f"{own}{os.sep}"):
+            return _HERE + path.removeprefix(f"{own}{os.sep}")
+    return path
+
+
+def as_found(noted: str, own: Path | None = None) -> str:
+    """Where a path leads that was noted with :func:`as_noted`, by where Distill's own folder is now, without links.
+
+    Args:
+        own: that folder, without links, where thousands of notes are read; looked up if not given.
+    """
+    return f"{own or absolute(home())}{os.sep}{noted.removeprefix(_HERE)}" if noted.startswith(_HERE) else noted
 
 
 def on_another_disk() -> str:

@@ -6,8 +6,8 @@ Formats as described in EBU Tech 3306 (RF64, BW64) and in Apple's CAF and AIFF-C
 import struct
 from dataclasses import dataclass, field
 
-from distill.formats.behind import begins_file
 from distill.formats.content import Content
+from distill.formats.ends import begins_file
 from distill.formats.spliced import AS_IT_IS, Links
 from distill.formats.wav_header import OPEN, wav_header
 

@@ -10,17 +10,16 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from distill.counted import some_of
 from distill.files.regular import open_regular
-from distill.formats.behind import begin_of, begins_file, unread_behind
 from distill.formats.chunks import aiff, au, caf, w64, wav
 from distill.formats.content import Content, FileContent
 from distill.formats.disguised import archive_suffix
+from distill.formats.ends import begin_of, begins_file, unread_behind
 from distill.formats.flac import flac, is_beheaded_flac
-from distill.formats.flac_header import right_header
-from distill.formats.id3 import skip_id3
+from distill.formats.id3 import after_id3
 from distill.formats.kinds import HEAD, kind_of_head
 from distill.formats.mpeg import begins_later, is_followed, is_layer_2, mp3, mpeg_frame
 from distill.formats.ogg import ogg
@@ -37,13 +36,6 @@ _OPENINGS = re.compile(
     re.DOTALL,
 )
 """What is looked for where a file called like sound begins with something else."""
-_SUBFORMATS = (
-    bytes.fromhex("000000001000800000aa00389b71"),
-    bytes.fromhex("00002107d3118644c8c1ca000000"),
-)
-"""How the names of subformats end that libsndfile knows: Microsoft's, and that of B-format."""
-_WAV_FORMATS = {0, 1, 2, 3, 6, 7, 0x10, 0x11, 0x31, 0x40, 0x45, 0x64, 0x65, 0xFFFE}
-_FLAC_BITS = (8, 16, 24)
 _JOIN_THEIR_OWN = ("MP3", "Ogg", "FLAC")
 _READERS = {"WAV": wav, "AIFF": aiff, "CAF": caf, "AU": au, "MP3": mp3, "Ogg": ogg, "FLAC": flac, "W64": w64}
 """By kind, what finds the parts of a file that its header does not describe."""
@@ -61,7 +53,7 @@ def kind_of(path: Path) -> str:
 
 def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
     """What a file is, and where that begins: behind its tags, or behind rubbish."""
-    begin = skip_id3(file)
+    begin = after_id3(FileContent(file))
     file.seek(begin)
     head = file.read(HEAD)
     if kind := kind_of_head(head):
@@ -85,30 +77,6 @@ def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
     if suffix == ".flac" and content and is_beheaded_flac(file):
         return "FLAC", begin
     return "", begin
-
-
-def packing_of(path: Path) -> str | None:
-    """How the sound of a WAV or FLAC file is packed, where libsndfile cannot unpack it; None for any other file."""
-    with open_regular(path) as file:
-        begin, content = skip_id3(file), FileContent(file)
-        head = content[begin : begin + 4096]
-        if head.startswith(b"fLaC") and len(head) >= 42:
-            packed = int.from_bytes(right_header(content, head[:42], begin + 42, len(content))[18:26], "big")
-            rate, bits = packed >> 44, (packed >> 36 & 31) + 1
-            return f"samples of {bits} bits" if rate and bits not in _FLAC_BITS else None
-    at = head.find(b"fmt ", 12)
-    order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
-    size = int.from_bytes(head[at + 4 : at + 8], order)
-    if head[8:12] != b"WAVE" or at < 0 or size < 16 or len(head) < at + 8 + size:  # cut off before it says how
-        return None
-    number, bits = (int.from_bytes(head[at + place : at + place + 2], order) for place in (8, 22))
-    if number not in _WAV_FORMATS:
-        return f"format {number:#06x}"
-    if number == 3 and bits not in (32, 64):
-        return f"floats of {bits} bits"
-    if number == 0xFFFE and head[at + 34 : at + 48] not in _SUBFORMATS:
-        return "a format of its maker's own"
-    return "in pieces" if head.find(b"wavl", at) > 0 else None
 
 
 def spliced(path: Path) -> tuple[list[Spliced], Links]:

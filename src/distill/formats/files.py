@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile
-import soxr
 
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two, kept_sound
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.resampling import resampled
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.regular import native
@@ -72,24 +72,26 @@ class AudioInfo:
         return self.frames / self.sample_rate
 
 
-def probe(path: Path) -> AudioInfo:
-    """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable audio."""
+def probe(path: Path, check: Callable[[float], None] = more_formats.any_length) -> AudioInfo:
+    """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable audio.
+
+    Args:
+        check: is given its seconds, and refuses them by raising: before the file is gone through, as it is to mix more
+            channels than two, or as soon as so many are counted where no header says how many there are.
+    """
     try:
-        return _looked_at(Path(path))
+        return _looked_at(Path(path), check)
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def _looked_at(path: Path) -> AudioInfo:
+def _looked_at(path: Path, check: Callable[[float], None]) -> AudioInfo:
     check_regular(path)
     kind = kind_at(path)
     if kind in more_formats.FORMATS:
-        shape = more_formats.shape_of(path, kind)
-        told = AudioInfo(path, *shape.form, shape.frames, kind, kind, shape.remark, is_converted=bool(shape.remark))
-        info = _checked(told, shape.downmix)
-        lost = _lost(shape.lost, shape.lost_seconds, info.seconds)
-        remark = _joined(_claimed(shape.claim, info.seconds), lost, info.remark, shape.unread)
-        return replace(info, remark=remark, unread=shape.unread)
+        shape = more_formats.shape_of(path, kind, check)
+        info = AudioInfo(path, *shape.form, shape.frames, kind, kind, shape.remark, is_converted=bool(shape.remark))
+        return _told(info, shape.downmix, shape.links, check)
     if not kind:  # libsndfile would look for MP3 in it, and tell of that on the screen
         raise no_audio(path)
     try:
@@ -101,11 +103,15 @@ def _looked_at(path: Path) -> AudioInfo:
                     "Export it again, or leave it out.",
                 )
             family = opus_family(path) if kind == "Ogg" else 0
-            parts = [_Part.of(file, path, family) for file in files]
+            parts = [_Part.of(file, path, family, check) for file in files]
     except soundfile.LibsndfileError as error:
         raise no_audio(path, kind in ("AIFF", "CAF") and error.code in _UNSUPPORTED) from error
-    info, mixed = _whole(path, parts)
-    info = _checked(info, mixed)
+    return _told(*_whole(path, parts), links, check)
+
+
+def _told(info: AudioInfo, mixed: Downmix | None, links: Links, check: Callable[[float], None]) -> AudioInfo:
+    """The same, if it can be used, with all there is to say of it; ``mixed`` is how more channels than two become two."""
+    info = _checked(info, mixed, check)
     lost = _lost(links.lost, links.lost_seconds, info.seconds)
     remark = _joined(_claimed(links.claim, info.seconds), lost, links.remark, info.remark, links.unread)
     return replace(info, remark=remark, unread=links.unread)
@@ -121,10 +127,13 @@ class _Part(NamedTuple):
     downmix: Downmix | None
 
     @classmethod
-    def of(cls, file: soundfile.SoundFile, path: Path, family: int) -> "_Part":
+    def of(cls, file: soundfile.SoundFile, path: Path, family: int, check: Callable[[float], None]) -> "_Part":
         frames = file.frames
         if frames >= _UNKNOWN_FRAMES:
-            frames = sum(len(block) for block in _native_blocks(path, file, 65_536))
+            frames = 0
+            for block in _native_blocks(path, file, 65_536):
+                frames += len(block)
+                check(frames / max(1, file.samplerate))
         form = Form(file.samplerate, file.channels)
         return cls(form, frames, file.format, file.subtype, downmix_of(file, family))
 
@@ -184,13 +193,10 @@ def _unreadable(path: Path, error: OSError) -> AudioFileError:
     return AudioFileError(f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source.")
 
 
-def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
+def _checked(info: AudioInfo, mixed: Downmix | None, check: Callable[[float], None]) -> AudioInfo:
     """The same with its channels mixed to two, where they are more."""
     if mixed is not None:
         info = replace(info, channels=2, downmix=mixed.matrix, remark=mixed.remark)
-        if info.frames > 0 and not mixed.is_of_polarity:
-            mixed = kept_sound(mixed, _balance(info).covariance)
-            info = replace(info, downmix=mixed.matrix, remark=mixed.remark)
     if info.channels not in (1, 2) and info.frames:
         raise AudioFileError(
             f"{info.path.name} has {info.channels} channels; up to {MOST_CHANNELS} can be mixed to stereo.",
@@ -203,6 +209,10 @@ def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
             f"{info.path.name} says that its sample rate is {info.sample_rate} Hz; 1000 to 768000 Hz can be read.",
             "Export it again at 44100 or 48000 Hz.",
         )
+    check(info.seconds)
+    if mixed is not None and not mixed.is_of_polarity:
+        mixed = kept_sound(mixed, _balance(info).covariance)
+        info = replace(info, downmix=mixed.matrix, remark=mixed.remark)
     return info
 
 
@@ -256,36 +266,31 @@ def best_mix(info: AudioInfo) -> Mix:
 
 
 def _own_blocks(info: AudioInfo, block_seconds: float) -> Iterator[np.ndarray]:
-    wanted = samples_at_48k(info)
-    resampler = (
-        None
-        if info.sample_rate == SAMPLE_RATE
-        else soxr.ResampleStream(info.sample_rate, SAMPLE_RATE, info.channels, dtype="float32", quality="HQ")
-    )
-    given = taken = 0
+    wanted, given = samples_at_48k(info), 0
+    for block in resampled(_kept_blocks(info, block_seconds), info.sample_rate, SAMPLE_RATE, info.channels):
+        block = block[: wanted - given]
+        given += len(block)
+        if len(block):
+            yield np.ascontiguousarray(block.T)
+    if given < wanted:
+        yield np.zeros((info.channels, wanted - given), np.float32)
+
+
+def _kept_blocks(info: AudioInfo, block_seconds: float) -> Iterator[np.ndarray]:
+    """As many samples as there were when the file was looked at, at its own rate: float32 ``[n, C]``."""
+    taken = 0
     size = max(1, round(block_seconds * info.sample_rate / max(1, info.own_channels // 2)))
     try:
         for native in _all_native_blocks(info, size):
-            kept = in_two(native[: info.frames - taken], info.downmix)
-            taken += len(kept)
-            if not len(kept):  # the file has grown since it was looked at; what came later is not waited for
+            block = in_two(native[: info.frames - taken], info.downmix)
+            taken += len(block)
+            if not len(block):  # the file has grown since; what came later is not waited for
                 break
-            block = kept if resampler is None else resampler.resample_chunk(kept)
-            block = block[: wanted - given]
-            given += len(block)
-            if len(block):
-                yield np.ascontiguousarray(block.T)
+            yield block
     except (soundfile.LibsndfileError, OSError) as error:
         raise _damaged(info, max(taken, _reached(info))) from error
     if info.frames - taken > min(_MISSING_FRAMES, info.frames // 2):
         raise _damaged(info, taken)
-    if resampler is not None:
-        tail = resampler.resample_chunk(np.zeros((0, info.channels), np.float32), last=True)[: wanted - given]
-        given += len(tail)
-        if len(tail):
-            yield np.ascontiguousarray(tail.T)
-    if given < wanted:
-        yield np.zeros((info.channels, wanted - given), np.float32)
 
 
 def read_audio(path: Path, channels: int | None = None, tell: Callable[[str], None] | None = None) -> np.ndarray:

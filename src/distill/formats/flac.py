@@ -4,8 +4,8 @@ import struct
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
-from distill.formats.behind import first_in
 from distill.formats.content import Content, FileContent
+from distill.formats.ends import first_in
 from distill.formats.flac_frames import Stretch, whole_stretches
 from distill.formats.flac_header import right_header
 from distill.formats.id3 import after_id3

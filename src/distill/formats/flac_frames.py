@@ -112,23 +112,13 @@ def _is_whole(frame: bytes, is_the_last: bool) -> bool:
     That sum also comes right by chance, once in some ten frames that broke off. So a tag or nothing has to be behind it,
     unless the header says that it is the last one: then anything may.
     """
-    check = 0
+    check, table = 0, _crc16_of_two()[:256].tolist()
     for place, byte in enumerate(frame):
-        check = (check << 8 & 0xFFFF) ^ _CRC16[check >> 8 ^ byte]
+        check = (check << 8 & 0xFFFF) ^ table[check >> 8 ^ byte]
         behind = frame[place + 1 : place + 17]
         if check == 0 and place > 8 and (is_the_last or not any(behind) or behind.startswith(TAGS)):
             return True
     return False
-
-
-def _crc16_of(byte: int) -> int:
-    check = byte << 8
-    for _ in range(8):
-        check = (check << 1 ^ 0x8005 if check & 0x8000 else check << 1) & 0xFFFF
-    return check
-
-
-_CRC16 = [_crc16_of(byte) for byte in range(256)]
 
 
 def _crc8(data: bytes) -> int:
@@ -142,7 +132,7 @@ def _crc8(data: bytes) -> int:
 
 @functools.cache
 def _crc16_of_two() -> np.ndarray:
-    """By the two bytes that are next, mixed with the sum so far: uint16 ``[65536]``."""
+    """By the two bytes that are next, mixed with the sum so far: uint16 ``[65536]``; the first 256 do for one byte."""
     check = np.arange(2**16, dtype=np.uint16)
     for _ in range(16):
         check = np.where(check >> 15, check << 1 ^ 0x8005, check << 1).astype(np.uint16)

@@ -1,8 +1,5 @@
 """Tags in front of a file of any kind, and behind it, which programs put there for their own players (id3.org; APEv2)."""
 
-import io
-from typing import BinaryIO
-
 from distill.formats.content import Content
 
 VERSION_3 = b"ID3\x03\0\0"
@@ -31,19 +28,6 @@ def after_id3(content: Content) -> int:
     for _ in range(_MOST_TAGS):
         size = tag_size(content[at : at + 10])
         if not size or at + size > len(content):
-            break
-        at += size
-    return at
-
-
-def skip_id3(file: BinaryIO) -> int:
-    """The same of a file; what it is read from next is not said."""
-    at = 0
-    end = file.seek(0, io.SEEK_END)
-    for _ in range(_MOST_TAGS):
-        file.seek(at)
-        size = tag_size(file.read(10))
-        if not size or at + size > end:
             break
         at += size
     return at

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import soxr
 
 from distill.audio.mixing import in_channels
+from distill.audio.resampling import resampled
 from distill.counted import some_of
 
 _MOST_NAMED = 7
@@ -41,20 +41,24 @@ def joined_in_words(forms: Sequence[Form], wanted: Form) -> str:
 
 
 def in_form(blocks: Iterable[np.ndarray], own: Form, wanted: Form) -> Iterator[np.ndarray]:
-    """The blocks ``[n, C]`` of a part, of one or two channels, in another form; exactly ``frames_in`` samples."""
+    """The blocks ``[n, C]`` of a part, of one or two channels, in another form; exactly ``frames_in`` samples, no block
+    without any."""
     if own == wanted:
         yield from blocks
         return
-    # Mixed down first where it must be, so that less is resampled.
-    resampler = soxr.ResampleStream(own.sample_rate, wanted.sample_rate, wanted.channels, dtype="float32", quality="HQ")
     taken = given = 0
-    for block in blocks:
-        taken += len(block)
-        told = np.ascontiguousarray(in_channels(block.T, wanted.channels, "mean").T)
-        made = told if own.sample_rate == wanted.sample_rate else resampler.resample_chunk(told)
+
+    def mixed() -> Iterator[np.ndarray]:
+        """Before it is resampled: where channels are fewer then, that is less work."""
+        nonlocal taken
+        for block in blocks:
+            taken += len(block)
+            yield in_channels(block.T, wanted.channels, "mean").T
+
+    for block in resampled(mixed(), own.sample_rate, wanted.sample_rate, wanted.channels):
+        made = block[: frames_in(taken, own, wanted) - given]
         given += len(made)
-        yield made
-    rest = frames_in(taken, own, wanted) - given
-    if own.sample_rate != wanted.sample_rate:
-        tail = resampler.resample_chunk(np.zeros((0, wanted.channels), np.float32), last=True)[:rest]
-        yield np.concatenate([tail, np.zeros((rest - len(tail), wanted.channels), np.float32)])
+        if len(made):
+            yield made
+    if rest := frames_in(taken, own, wanted) - given:
+        yield np.zeros((rest, wanted.channels), np.float32)

@@ -7,7 +7,7 @@ that its content shows: FFmpeg would follow playlists otherwise, to other files 
 import errno
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby
@@ -21,12 +21,12 @@ from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.installing import installing_extra
 from distill.files.regular import open_regular
-from distill.formats.behind import adts_end, begins_file, boxes_end, first_in, is_padded, unread_behind, wavpack_end
 from distill.formats.content import FileContent
 from distill.formats.cut_mpeg4 import STRICT, Gap, gap_in
+from distill.formats.ends import adts_end, begins_file, boxes_end, first_in, is_padded, unread_behind, wavpack_end
 from distill.formats.id3 import after_id3
 from distill.formats.joined import Form, common_form, in_form, joined_in_words
-from distill.formats.spliced import Spliced
+from distill.formats.spliced import Links, Spliced
 from distill.formats.suffixes import FILM_SUFFIXES
 
 if TYPE_CHECKING:
@@ -63,16 +63,11 @@ class Shape:
 
     form: Form
     frames: int
-    claim: float | None
-    """The seconds its header claims where that is wrong; infinite where it claims none, but the file breaks off."""
-    unread: str
-    """What else it holds; empty, or a sentence."""
-    lost: tuple[float, ...] = ()
-    """The seconds of sound before each place at which some is damaged and left out."""
-    lost_seconds: float = 0.0
-    downmix: Downmix | None = None
+    links: Links
+    """What there is to say of it; without parts, as another library finds them."""
+    downmix: Downmix | None
     """How more channels than two become two."""
-    remark: str = ""
+    remark: str
     """That its parts were brought to that form; empty where they do not differ."""
 
 
@@ -83,13 +78,20 @@ def film(path: Path) -> AudioFileError:
     )
 
 
-def shape_of(path: Path, kind: str) -> Shape:
+def any_length(seconds: float) -> None:
+    """Refuses none."""
+
+
+def shape_of(path: Path, kind: str, check: Callable[[float], None] = any_length) -> Shape:
     """Goes through a file once.
+
+    Args:
+        check: is given the seconds so far, and refuses them by raising.
 
     Raises:
         AudioFileError: if the extra is not installed, or the file cannot be read.
     """
-    reading = _Reading(path, kind)
+    reading = _Reading(path, kind, check=check)
     frames = sum(len(block) for block in reading.blocks())
     forms = list(reading.forms)
     form, remark = (forms or [Form(0, 0)])[0], ""
@@ -106,9 +108,8 @@ def shape_of(path: Path, kind: str) -> Shape:
         claim = None
     if claim is None and reading.breaks_off:
         claim = math.inf
-    return Shape(
-        form, frames, claim, reading.unread, tuple(reading.lost), reading.lost_seconds, reading.downmix, remark
-    )
+    links = Links(claim=claim, lost=tuple(reading.lost), lost_seconds=reading.lost_seconds, unread=reading.unread)
+    return Shape(form, frames, links, reading.downmix, remark)
 
 
 def blocks_of(path: Path, kind: str, form: Form | None = None) -> Iterator[np.ndarray]:
@@ -123,8 +124,10 @@ def blocks_of(path: Path, kind: str, form: Form | None = None) -> Iterator[np.nd
 class _Reading:
     """One pass over a file; what is found out on the way is known at its end."""
 
-    def __init__(self, path: Path, kind: str, form: Form | None = None) -> None:
-        self._path, self._kind, self._form = path, kind, form
+    def __init__(
+        self, path: Path, kind: str, form: Form | None = None, check: Callable[[float], None] = any_length
+    ) -> None:
+        self._path, self._kind, self._form, self._check = path, kind, form, check
         self.forms: dict[Form, None] = {}
         """Those it has, in their order."""
         self.claim: float | None = None
@@ -233,6 +236,7 @@ class _Reading:
             for piece in resampler.resample(frame):
                 block = piece.to_ndarray().reshape(-1, piece.layout.nb_channels).astype(np.float32)
                 self._seconds += len(block) / piece.sample_rate
+                self._check(self._seconds)
                 yield block
             if self._seconds > _LONGEST_SECONDS:
                 return

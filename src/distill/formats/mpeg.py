@@ -79,10 +79,6 @@ class _Run:
         _, samples, rate = mpeg_frame(self.first)
         return samples / rate
 
-    @property
-    def seconds(self) -> float:
-        return self.count * self.frame_seconds if self.count else 0.0
-
 
 def mp3(content: Content) -> Links:
     """Joined files, tables that are missing or describe the first part only, and damage: frames are found behind it again."""
@@ -94,7 +90,7 @@ def mp3(content: Content) -> Links:
     while at + 4 <= len(content):
         size = mpeg_frame(content[at : at + 4])[0]
         new = _form(content[at : at + 4]) if size else b""
-        if not size or (new != form and not _go_on(content, at, new, _SURE if runs else 2)):
+        if not size or (new != form and not _goes_on(content, at, _SURE if runs else 2)):
             gaps += 1
             if gap is None and runs and kind_of_head(_head_behind_tags(content, at)):  # another file
                 break
@@ -141,7 +137,7 @@ def _one_run(content: Content, run: _Run) -> Links:
         if is_cut or (behind > 2 and not any(content[end : end + 4096])):
             told = math.inf
         elif behind > _MUCH_BEHIND:
-            places.append(run.seconds)
+            places.append(run.count * run.frame_seconds)
             lost += behind
     parts: list[Part] = _parts(run)
     if not run.tables and run.is_constant and len(run.stretches) == 1:
@@ -165,26 +161,26 @@ def _form(head: bytes) -> bytes:
     return bytes([head[1] & 0xFE, head[2] & 0x0C, head[3] >> 6 == 3])
 
 
-def _go_on(content: Content, at: int, form: bytes, wanted: int) -> bool:
-    """Whether so many frames of that form follow each other there, or fewer up to the end."""
-    for _ in range(wanted):
-        if at + 4 > len(content):
-            break
-        size = mpeg_frame(content[at : at + 4])[0]
-        if not size or _form(content[at : at + 4]) != form:
-            return content[at : at + 8].startswith(_TAGS)
-        at += size
-    return True
+def _row(content: Content, at: int, most: int = _SURE) -> tuple[int, int]:
+    """How many frames of one form follow each other there, ``most`` at most, and where the last ends, by its header."""
+    first, count = content[at : at + 4], 0
+    while count < most and (size := mpeg_frame(head := content[at : at + 4])[0]) and _form(head) == _form(first):
+        at, count = at + size, count + 1
+    return count, at
+
+
+def _goes_on(content: Content, at: int, wanted: int) -> bool:
+    """Whether so many frames of one form follow each other there, or fewer up to the end."""
+    count, end = _row(content, at, wanted)
+    return count == wanted or end + 4 > len(content) or content[end : end + 8].startswith(_TAGS)
 
 
 def is_mp3_at(content: Content, at: int) -> bool:
     """Whether so many frames of one form begin there that it is no chance, or a few, up to the end."""
-    form, count = content[at : at + 4], 0
-    while count < _SURE and (size := mpeg_frame(content[at : at + 4])[0]) and at + size <= len(content):
-        if _form(content[at : at + 4]) != _form(form):
-            break
-        at, count = at + size, count + 1
-    return count == _SURE or (count >= _FEW and (at == len(content) or content[at : at + 8].startswith(_TAGS)))
+    count, end = _row(content, at)
+    if count < _FEW or end > len(content):
+        return False
+    return count == _SURE or end == len(content) or content[end : end + 8].startswith(_TAGS)
 
 
 def mpeg_frame(head: bytes) -> tuple[int, int, int]:
@@ -221,17 +217,10 @@ def is_followed(file: BinaryIO, size: int) -> bool:
 
 def begins_later(content: bytes) -> bool:
     """Whether frames begin somewhere in the first bytes of a file: one that was cut off in front, or has rubbish there."""
-    at = 0
-    while (at := content.find(b"\xff", at)) >= 0:
-        place = at
-        for _ in range(_SURE):
-            size = mpeg_frame(content[place : place + 4])[0]
-            if not size or _form(content[place : place + 4]) != _form(content[at : at + 4]):
-                break
-            place += size
-        else:
+    at = -1
+    while (at := content.find(b"\xff", at + 1)) >= 0:
+        if _row(content, at)[0] == _SURE:
             return True
-        at += 1
     return False
 
 

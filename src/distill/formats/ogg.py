@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distill.files.regular import open_regular
-from distill.formats.behind import begins_file
-from distill.formats.content import Content
-from distill.formats.id3 import after_id3, skip_id3
+from distill.formats.content import Content, FileContent
+from distill.formats.ends import begins_file
+from distill.formats.id3 import after_id3
 from distill.formats.ogg_pages import is_right
 from distill.formats.spliced import Links
 
@@ -217,7 +217,7 @@ def opus_family(path: Path) -> int:
         OSError: if it cannot be read.
     """
     with open_regular(path) as file:
-        file.seek(skip_id3(file))
+        file.seek(after_id3(FileContent(file)))
         content = file.read(_BEGINNING)
     at = content.find(b"OpusHead")
     return content[at + _FAMILY] if 0 <= at < len(content) - _FAMILY else 0

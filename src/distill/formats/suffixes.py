@@ -12,16 +12,15 @@ AUDIO_SUFFIXES = frozenset(
     | {".w64", ".caf", ".au", ".snd"}
 )
 """Sound that libsndfile reads."""
-MORE_SUFFIXES = frozenset(
-    {".m4a", ".m4b", ".m4p", ".aac", ".wma", ".ape", ".wv", ".amr", ".3ga", ".mka", ".dsf", ".tta", ".mp2"}
-    | {".eac3", ".ec3", ".mlp", ".thd", ".shn", ".tak", ".ofr", ".g722", ".vox", ".raw", ".pcm"}
-    | {".ac3", ".spx", ".aax", ".mpc", ".dff", ".dts", ".ra", ".rx2", ".rex", ".rcy", ".sd2", ".qcp", ".mid", ".midi"}
-)
-"""Sound, or taken for it, that libsndfile does not read: through PyAV, or named as left out."""
 EXTRA_SUFFIXES = frozenset(
     {".m4a", ".m4b", ".m4p", ".aac", ".wma", ".ape", ".wv", ".amr", ".3ga", ".mka", ".dsf", ".tta", ".spx"}
 )
-"""Of these, what PyAV reads."""
+"""Sound that PyAV reads."""
+MORE_SUFFIXES = EXTRA_SUFFIXES | {
+    *(".mp2", ".eac3", ".ec3", ".mlp", ".thd", ".shn", ".tak", ".ofr", ".g722", ".vox", ".raw", ".pcm", ".ac3", ".aax"),
+    *(".mpc", ".dff", ".dts", ".ra", ".rx2", ".rex", ".rcy", ".sd2", ".qcp", ".mid", ".midi"),
+}
+"""Sound, or taken for it, that libsndfile does not read: through PyAV, or named as left out."""
 FILM_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".mpg", ".mpeg"}
     | {".flv", ".f4v", ".mts", ".m2ts", ".vob", ".ogv"}

@@ -2,17 +2,28 @@
 
 import stat
 from pathlib import Path
+from typing import Literal
 
 from distill.errors import AudioFileError
 from distill.files.beside import sound_of_sidecar
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, advice_on_missing, command
-from distill.files.regular import broken_link
-from distill.formats.containers import kind_of, packing_of
+from distill.files.regular import broken_link, open_regular
+from distill.formats.containers import kind_of
+from distill.formats.content import FileContent
 from distill.formats.disguised import archive_suffix, is_blank, is_web_page
+from distill.formats.flac_header import right_header
+from distill.formats.id3 import after_id3
 from distill.formats.more_formats import film
 from distill.formats.suffixes import AUDIO_SUFFIXES, EXTRA_SUFFIXES, FILM_SUFFIXES, PACKED_SUFFIXES
 
 UNPACK = "Unpack it, and use what is in it."
+_SUBFORMATS = (
+    bytes.fromhex("000000001000800000aa00389b71"),
+    bytes.fromhex("00002107d3118644c8c1ca000000"),
+)
+"""How the names of subformats end that libsndfile knows: Microsoft's, and that of B-format."""
+_WAV_FORMATS = {0, 1, 2, 3, 6, 7, 0x10, 0x11, 0x31, 0x40, 0x45, 0x64, 0x65, 0xFFFE}
+_FLAC_BITS = (8, 16, 24)
 
 
 def check_regular(path: Path) -> None:
@@ -63,7 +74,7 @@ def no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
             f"{path.name} is copy-protected, so it cannot be read.",
             "Leave it out, or get an unprotected copy.",
         )
-    packed = packing_of(path)
+    packed = _packing_of(path)
     if packed is not None or is_packed:
         what = f"holds {kind} sound" if packed is None else f"is a {kind} file whose sound is"
         return AudioFileError(
@@ -74,6 +85,31 @@ def no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
         f"{path.name} is damaged: it begins as {kind}, but is not readable as audio.",
         "Export it again, or leave it out.",
     )
+
+
+def _packing_of(path: Path) -> str | None:
+    """How the sound of a WAV or FLAC file is packed, where libsndfile cannot unpack it; None for any other file."""
+    with open_regular(path) as file:
+        content = FileContent(file)
+        begin = after_id3(content)
+        head = content[begin : begin + 4096]
+        if head.startswith(b"fLaC") and len(head) >= 42:
+            packed = int.from_bytes(right_header(content, head[:42], begin + 42, len(content))[18:26], "big")
+            rate, bits = packed >> 44, (packed >> 36 & 31) + 1
+            return f"samples of {bits} bits" if rate and bits not in _FLAC_BITS else None
+    at = head.find(b"fmt ", 12)
+    order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
+    size = int.from_bytes(head[at + 4 : at + 8], order)
+    if head[8:12] != b"WAVE" or at < 0 or size < 16 or len(head) < at + 8 + size:  # cut off before it says how
+        return None
+    number, bits = (int.from_bytes(head[at + place : at + place + 2], order) for place in (8, 22))
+    if number not in _WAV_FORMATS:
+        return f"format {number:#06x}"
+    if number == 3 and bits not in (32, 64):
+        return f"floats of {bits} bits"
+    if number == 0xFFFE and head[at + 34 : at + 48] not in _SUBFORMATS:
+        return "a format of its maker's own"
+    return "in pieces" if head.find(b"wavl", at) > 0 else None
 
 
 def _of_no_kind(path: Path) -> AudioFileError:

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import append_line, mark, written_aside
-from distill.files.home import home
-from distill.files.regular import absolute, is_file
+from distill.files.home import as_found, as_noted, home
+from distill.files.regular import absolute, is_file, is_there
 from distill.library.database import BUSY_SECONDS, Database
 from distill.library.rebuilding import Found, find_everything
-from distill.library.records import GenerationRecord, ModelEntry, RunRecord, to_json
+from distill.library.records import GenerationRecord, ModelEntry, RunRecord, recovered, stored, to_json
 
 R = TypeVar("R")
 
@@ -50,13 +50,21 @@ class Library:
         return sorted(entries, key=lambda entry: (entry.created, entry.name), reverse=True)
 
     def note_model(self, path: Path) -> ModelEntry:
-        """Adds a model file to the library, or reads it again.
+        """Adds a model file to the library, or reads it again. The same model goes off the list where it was and is gone from.
 
         Raises:
             ModelFileError: if it is not a model file.
         """
         entry = ModelEntry.read(path)
-        self._database.write(lambda connection: _insert_model(connection, entry))
+        alike = _all(_model, "SELECT * FROM models WHERE digest = ? AND origin = ?", entry.digest, entry.origin)
+
+        def note(connection: sqlite3.Connection) -> None:
+            _insert_model(connection, entry)
+            for one in alike(connection):
+                if one.name == entry.name and not is_there(one.path):
+                    _delete_model(connection, one.path)
+
+        self._database.write(note)
         return entry
 
     def look_at_model(self, path: Path) -> ModelEntry:
@@ -74,7 +82,7 @@ class Library:
 
     def forget_model(self, path: Path) -> None:
         """Removes a file from the list; its runs and generations are kept."""
-        self._database.write(lambda connection: connection.execute("DELETE FROM models WHERE path = ?", (_text(path),)))
+        self._database.write(lambda connection: _delete_model(connection, path))
 
     # Runs
 
@@ -134,7 +142,8 @@ class Library:
         was put there last: noted, renamed or restored.
         """
         query = "SELECT file, id FROM (SELECT file, id, MAX(placed) FROM generations GROUP BY file)"
-        last = dict(self._database.read(lambda connection: connection.execute(query).fetchall()))
+        own = absolute(home())
+        last = self._database.read(lambda rows: {as_found(file, own): number for file, number in rows.execute(query)})
         return {one.id for one in generations if one.id and last.get(one.file) == one.id and is_file(Path(one.file))}
 
     def forget_generation(self, number: int) -> None:
@@ -165,7 +174,8 @@ class Library:
 
         def note(connection: sqlite3.Connection) -> None:
             connection.execute(
-                f"UPDATE generations SET file = ?, placed = ({_NEXT_PLACED}) WHERE id = ?", (moved.file, number)
+                f"UPDATE generations SET file = ?, placed = ({_NEXT_PLACED}) WHERE id = ?",
+                (as_noted(moved.file), number),
             )
             _note_in_journal([moved])
 
@@ -205,11 +215,16 @@ def _note_in_journal(generations: list[GenerationRecord]) -> None:
 def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
     fields = asdict(entry)
     del fields["is_there"]
-    _insert(connection, "models", fields | {"path": _text(entry.path), "recordings": json.dumps(entry.recordings)})
+    where = as_noted(_text(entry.path))
+    _insert(connection, "models", fields | {"path": where, "recordings": json.dumps(entry.recordings)})
+
+
+def _delete_model(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("DELETE FROM models WHERE path = ?", (as_noted(_text(path)),))
 
 
 def _insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:
-    fields = asdict(run)
+    fields = stored(asdict(run))
     del fields["process"]
     encoded = {name: json.dumps(fields[name], default=str) for name in ("settings", "figures", "curves")}
     paths = {name: _text(fields[name]) for name in ("model", "folder", "events")}
@@ -217,16 +232,17 @@ def _insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:
 
 
 def _insert_generation(connection: sqlite3.Connection, generation: GenerationRecord) -> int | None:
-    encoded = {name: json.dumps(getattr(generation, name), default=str) for name in ("shares", "request")}
+    fields = stored(asdict(generation))
+    encoded = {name: json.dumps(fields[name], default=str) for name in ("shares", "request")}
     (placed,) = connection.execute(_NEXT_PLACED).fetchone()
-    fields = asdict(generation) | encoded | {"file": _text(generation.file), "placed": placed}
-    return _insert(connection, "generations", fields)
+    return _insert(connection, "generations", fields | encoded | {"file": _text(fields["file"]), "placed": placed})
 
 
 def _all(
-    decode: Callable[[sqlite3.Row], R], statement: str, *values: str | int | None
+    decode: Callable[[sqlite3.Row, Path], R], statement: str, *values: str | int | None
 ) -> Callable[[sqlite3.Connection], list[R]]:
-    return lambda connection: [decode(row) for row in connection.execute(statement, values)]
+    own = absolute(home())
+    return lambda connection: [decode(row, own) for row in connection.execute(statement, values)]
 
 
 def _insert(connection: sqlite3.Connection, table: str, fields: dict[str, Any]) -> int | None:
@@ -237,8 +253,8 @@ def _insert(connection: sqlite3.Connection, table: str, fields: dict[str, Any]) 
     return connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values).lastrowid
 
 
-def _model(row: sqlite3.Row) -> ModelEntry:
-    fields = _decoded(row, "recordings")
+def _model(row: sqlite3.Row, own: Path) -> ModelEntry:
+    fields = _decoded(row, own, "recordings")
     return ModelEntry(
         **fields
         | {
@@ -249,19 +265,20 @@ def _model(row: sqlite3.Row) -> ModelEntry:
     )
 
 
-def _run(row: sqlite3.Row) -> RunRecord:
-    return RunRecord(**_decoded(row, "settings", "figures", "curves"))
+def _run(row: sqlite3.Row, own: Path) -> RunRecord:
+    return RunRecord(**_decoded(row, own, "settings", "figures", "curves"))
 
 
-def _generation(row: sqlite3.Row) -> GenerationRecord:
-    fields = _decoded(row, "shares", "request")
+def _generation(row: sqlite3.Row, own: Path) -> GenerationRecord:
+    fields = _decoded(row, own, "shares", "request")
     del fields["placed"]
     return GenerationRecord(**fields)
 
 
-def _decoded(row: sqlite3.Row, *names: str) -> dict[str, Any]:
+def _decoded(row: sqlite3.Row, own: Path, *names: str) -> dict[str, Any]:
     fields = dict(row)
-    return fields | {name: json.loads(fields[name]) for name in names}
+    decoded: dict[str, Any] = recovered(fields | {name: json.loads(fields[name]) for name in names}, own)
+    return decoded
 
 
 def _text(path: Path | str) -> str:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distill.errors import LibraryError, OutputError
-from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
+from distill.files.atomic import ensure_writable, make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
 from distill.files.names import (
     MODEL_SUFFIX,
     claimed,
+    command,
     free_path,
     given_name,
-    new_model_path,
     normalised,
     reserving_exactly,
     searchable,
@@ -31,11 +31,19 @@ from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.models.header import KEY, checked_header, errors_in_words, read_header
 
-LEAVES_SOUND = (
-    "The recordings' own sound, which this model was given with it, is left out. To give it away too, use: "
-    "distill models export --with-recordings"
-)
 TITLE_STAYS = "A title that the file has from elsewhere, if any, stays as it is."
+
+
+def leaves_sound(model: str | Path) -> str:
+    """What to say where a model that holds its recordings' own sound is given away without it.
+
+    Args:
+        model: its name or its file, as it can be typed.
+    """
+    again = command("distill", "models", "export", model, "--with-recordings")
+    return (
+        f"The recordings' own sound, which this model was given with it, is left out. To give it away too, use: {again}"
+    )
 
 
 def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = False) -> ModelEntry:
@@ -84,13 +92,18 @@ def export(entry: ModelEntry, out: Path) -> Path:
     return target
 
 
+def is_model_named(out: Path) -> bool:
+    """Whether a path to export to is that of the file itself, and not of a folder."""
+    return out.suffix.lower() == MODEL_SUFFIX
+
+
 def export_target(entry: ModelEntry, out: Path) -> Path:
     """Where a model goes that is exported to a folder, or to a path; the folder is made.
 
     Raises:
         OutputError: if it cannot be made.
     """
-    target = out if out.suffix == MODEL_SUFFIX else free_path(out / entry.path.name)
+    target = out if is_model_named(out) else free_path(out / entry.path.name)
     make_folder(target.parent)
     return target
 
@@ -103,6 +116,8 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
         OutputError: if the name is not valid or taken, or another process is writing there.
     """
     target = entry.path.with_name(given_name(name, MODEL_SUFFIX, "model") + MODEL_SUFFIX)
+    if target == entry.path:
+        return entry
     if target.name != entry.path.name and _is_same(entry.path, target):
         with claimed(entry.path), ExitStack() as undo:  # in other capitals, on a disk that does not tell them apart
             move(entry.path, target)
@@ -110,7 +125,8 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
             _rewritten(target, target, name=target.stem)
             undo.pop_all()
     else:
-        target = new_model_path(entry.path.parent, name, entry.path.parent)
+        ensure_writable(target.parent)
+        _refuse_taken(target)
         with claimed(entry.path), claimed(target), reserving_exactly(target):
             _rewritten(entry.path, target, name=target.stem)
             _unlink(entry.path)
@@ -154,10 +170,15 @@ def rename_piece(
     target = path.with_name(given_name(name, path.suffix, "piece") + path.suffix)
     if target == path:
         return piece
+    if target.stem.isdecimal():
+        raise OutputError(
+            f"'{target.stem}' cannot be the name of a piece: a number would mean another piece.",
+            f"Choose a name with a letter in it, such as take-{target.stem}.",
+        )
     others = [_Beside.of(other, target, text) for other, text in companions(path, target.name)]
     for was, new in ((path, target), *((one.was, one.new) for one in others)):
-        if os.path.lexists(new) and not _is_same(was, new):
-            raise OutputError(f"In {new.parent} there is a file {new.name} already.", "Choose another name.")
+        if not _is_same(was, new):
+            _refuse_taken(new)
     with ExitStack() as undo:
         move(path, target)
         undo.callback(move, target, path)
@@ -209,6 +230,11 @@ class _Beside(NamedTuple):
             _unlink(self.was)
 
 
+def _refuse_taken(path: Path) -> None:
+    if os.path.lexists(path):
+        raise OutputError(f"In {path.parent} there is a file {path.name} already.", "Choose another name.")
+
+
 def _is_same(path: Path, other: Path) -> bool:
     """Whether both are one file under one name, but for capitals or how letters are composed, as a disk may not tell apart."""
     try:
@@ -240,18 +266,24 @@ def move(source: Path, target: Path) -> None:
 
 
 def _recase(source: Path, target: Path) -> None:
-    """Gives a file the same name in other capitals, by way of a third name: a disk that does not tell them apart would else see
-    nothing to do."""
+    """Gives a file the same name in other capitals.
+
+    Most disks that do not tell them apart do so at once. On one that sees nothing to do it goes by way of a third name, under
+    which a process that is killed in between would leave it.
+    """
     between = source.with_name(f".distill-{secrets.token_hex(4)}.part{source.suffix}")
     try:
-        source.replace(between)
-        try:
-            between.replace(target)
-        except OSError:
-            between.replace(source)
-            raise
-        # It is still there where both names were links to one file, as a disk that tells them apart may have.
-        between.unlink(missing_ok=True)
+        source.replace(target)
+        names = {path.name for path in target.parent.iterdir()}
+        if target.name not in names:
+            source.replace(between)
+            try:
+                between.replace(target)
+            except OSError:
+                between.replace(source)
+                raise
+        elif source.name in names:  # both were links to one file, as a disk that tells them apart may have
+            source.unlink()
         sync_folder(target.parent)
     except OSError as error:
         raise output_error(target, error) from error

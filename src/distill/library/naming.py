@@ -131,8 +131,14 @@ def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
                 own = absolute(home() / "models")
                 return max(meant, key=lambda entry: (entry.path.parent == own, entry.modified))
             rename = "Give the path, or another name to one of them: distill models rename PATH NEW-NAME"
+            fix = rename if twins else "Give more of the name, or the path."
+            if not any(entry.is_there for entry in meant):
+                fix = (
+                    "These files are gone. If it was moved: distill models import ITS-FILE --in-place. "
+                    "If it is no longer wanted: distill models delete PATH"
+                )
             files = [f"{entry.name}   {entry.path}" for entry in meant]
-            raise could_be_any(name, "models", files, rename if twins else "Give more of the name, or the path.")
+            raise could_be_any(name, "models", files, fix)
     return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from distill.errors import ModelFileError
-from distill.files.home import home
+from distill.files.home import as_found, home
 from distill.files.names import MODEL_SUFFIX, run_folders
 from distill.library.records import GenerationRecord, ModelEntry, RunRecord, from_json
 
@@ -63,7 +63,7 @@ def _paths_in(damaged: Path | None) -> set[Path]:
     try:
         with closing(sqlite3.connect(damaged)) as connection:
             for (path,) in connection.execute("SELECT path FROM models"):
-                paths.add(Path(path))
-    except (sqlite3.DatabaseError, TypeError):
+                paths.add(Path(as_found(path)))
+    except (sqlite3.DatabaseError, TypeError, AttributeError):
         pass  # as far as it can be read
     return paths

@@ -1,10 +1,13 @@
 """What the library stores about a model, a run and a generation, and how each is read from a file."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from distill.files.home import as_found, as_noted
 
 if TYPE_CHECKING:
     from distill.models.header import Header
@@ -157,9 +160,25 @@ class GenerationRecord:
         return self.digest == header.digest and self.request.get("measures_digest", measures) == measures
 
 
+def stored(fields: Any) -> Any:
+    """What a record holds, as it is stored: paths in Distill's own folder begin there, as that folder may be moved."""
+    return _each_text(fields, as_noted)
+
+
+def recovered(fields: Any, own: Path | None = None) -> Any:
+    """The same as it was before :func:`stored`, by where Distill's own folder is now (``own``, as :func:`as_found` has it)."""
+    return _each_text(fields, lambda text: as_found(text, own))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _each_text(one, change) for name, one in value.items()}
+    return change(str(value)) if isinstance(value, str | Path) else value
+
+
 def to_json(record: RunRecord | GenerationRecord) -> str:
     """One line."""
-    return json.dumps(asdict(record), default=str)
+    return json.dumps(stored(asdict(record)), default=str)
 
 
 def from_json(kind: type[R], text: str | bytes) -> R:
@@ -170,4 +189,5 @@ def from_json(kind: type[R], text: str | bytes) -> R:
     """
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind).validate_json(text)
+    record = TypeAdapter(kind).validate_json(text)
+    return replace(record, **recovered(asdict(record)))

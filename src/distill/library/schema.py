@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
+from distill.files.home import as_noted
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE models (
@@ -56,6 +58,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "UPDATE generations SET placed = id",
         "CREATE INDEX generations_as_placed ON generations (placed)",
     ),
+    (
+        # Paths in Distill's own folder begin there from now on, so that the folder can be moved.
+        "UPDATE models SET path = as_noted(path)",
+        "UPDATE runs SET model = as_noted(model), folder = as_noted(folder), events = as_noted(events)",
+        "UPDATE generations SET file = as_noted(file)",
+        "UPDATE generations SET model = as_noted(model) WHERE model IS NOT NULL",
+    ),
 )
 """Each step is a list of statements. A step that was released is never changed; the next change is a new step."""
 
@@ -67,6 +76,7 @@ def version(connection: sqlite3.Connection) -> int:
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[Sequence[str]] = MIGRATIONS) -> None:
     """Takes the missing ones of the steps. The caller has opened a transaction, so all of them count or none."""
+    connection.create_function("as_noted", 1, as_noted)
     for number, statements in enumerate(steps[version(connection) :], version(connection) + 1):
         for statement in statements:
             connection.execute(statement)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, write_json, written_aside
-from distill.files.home import home
+from distill.files.home import as_found, as_noted, home
 from distill.files.names import MODEL_SUFFIX, SOUND_SUFFIXES, claimed, free_path, new_folder, normalised, searchable
 from distill.files.regular import absolute, is_folder, is_there
 from distill.library.beside import companions
@@ -194,7 +194,7 @@ def _put(path: Path, take: Callable[[Path, Path], None], **known: str | int) -> 
     """Has a file taken into a new folder of the trash, beside a note of where it was and what else is known."""
     now = datetime.now(UTC)
     folder = new_folder(_trash() / f"{path.stem}-{now:%Y%m%d-%H%M%S}")
-    note = {"was": str(path), "deleted": now.isoformat(timespec="seconds"), **known}
+    note = {"was": as_noted(str(path)), "deleted": now.isoformat(timespec="seconds"), **known}
     try:
         write_json(folder / _NOTE, note)
         take(path, folder / path.name)
@@ -225,7 +225,7 @@ def _read(file: Path) -> Trashed:
     was, digest, piece = None, "", None
     try:
         note = json.loads((file.parent / _NOTE).read_text(encoding="utf-8"))
-        was, deleted, digest = Path(note["was"]), str(note["deleted"]), str(note.get("digest", ""))
+        was, deleted, digest = Path(as_found(note["was"])), str(note["deleted"]), str(note.get("digest", ""))
         piece = note["piece"] if isinstance(note.get("piece"), int) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # without its note it is still there to be put somewhere else

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from distill.errors import AudioFileError, LibraryError, ModelFileError, SettingError
 from distill.files.names import command
@@ -19,6 +19,7 @@ from distill.making.pieces import Piece, make_again
 from distill.making.request import Request
 from distill.models.header import read_header
 from distill.models.model_file import Model, load_model
+from distill.runs.journal import Noting
 from distill.runs.piece_notes import sound_digest
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore
@@ -46,6 +47,8 @@ def regenerate(
 ) -> Regenerated:
     """Makes a piece again with the same model, seed and settings, and writes it to ``out`` under the same name, if it is free.
 
+    Where the piece was deleted or its file is gone, it is on the list again, with the new file.
+
     Args:
         given: where its prompt or recording is now, if it was moved.
         recordings: where the recordings it is made of are now, if they were moved.
@@ -58,27 +61,32 @@ def regenerate(
     """
     model = _same_model(library, generation, device)
     try:
-        request = TypeAdapter(Request).validate_python(generation.request)
+        request = Request.of_note(generation.request)
         first, count = int(generation.request["first_seed"]), int(generation.request["count"])
     except (ValidationError, KeyError, TypeError, ValueError) as error:
         raise LibraryError(
             f"The library's entry for piece {generation.id} cannot be read.",
             "Another version of Distill wrote it; make new audio with: distill generate MODEL",
         ) from error
-    request = request.rendered_by(request.voice)  # earlier versions noted what had been hoped for
+    request = request.rendered_by(request.voice.choice)  # earlier versions noted what had been hoped for
     if given is not None and request.given is None:
         raise SettingError(f"Piece {generation.id} was made from no prompt and no recording.", "Leave out --given.")
-    if recordings is not None and request.voice == Choice.CODEC:
+    if recordings is not None and request.voice.choice == Choice.CODEC:
         raise SettingError(
             f"Piece {generation.id} is in the codec's voice, so it needs no recordings.", "Leave out --recordings."
         )
     if request.given is not None:
         request = dataclasses.replace(request, given=_same_file(generation, given or request.given))
-    if recordings is None and request.recordings is not None and is_folder(request.recordings):
-        recordings = request.recordings
-    request = dataclasses.replace(request, recordings=recordings)
+    noted = request.voice.recordings
+    if recordings is None and noted is not None and is_folder(noted):
+        recordings = noted
+    request = dataclasses.replace(request, voice=dataclasses.replace(request.voice, recordings=recordings))
     name = Path(generation.file).stem
     piece = make_again(model, out, request, range(first, first + count), generation.seed, name, progress, callback)
+    listed = [one for one in library.generations(generation.origin) if one.id == generation.id]
+    if generation.id is not None and not library.there(listed):
+        number = generation.id
+        Noting(callback).note(lambda own: own.recall_generation(number, piece.path))
     return Regenerated(piece, sound_digest(piece.path) == generation.sound)
 
 

@@ -63,7 +63,7 @@ def measured_balance(model: Model) -> Balance | None:
     size = model.codec.codebook_size
     recordings: dict[str, list[Tensor]] = {}
     for source in model.trained_on:  # of a recording there are several where stretches of it are held out
-        recordings.setdefault(source.sha256 or source.name, []).append(source.codes)
+        recordings.setdefault(source.recording, []).append(source.codes)
     if len(recordings) < 2:
         return None
     counts = torch.stack([_counts(codes, size) for codes in recordings.values()])

@@ -87,6 +87,11 @@ class Pulse:
     profile: np.ndarray
     """``[BINS]``, in the recordings' usual rise."""
 
+    def grid(self, cycle: "Cycle") -> tuple[float, float]:
+        """Where the beats of a loop lie that begins there: the first one and their period, in its positions."""
+        period = cycle.period(self.period)
+        return int(self.profile.argmax()) / BINS * period, period
+
     def course(self, first: int, count: int, period: float | None = None) -> np.ndarray:
         """The profile at ``count`` positions from ``first`` on, counted from the place: ``[count]``."""
         at = np.arange(first, first + count) / (period or self.period) % 1 * BINS
@@ -202,10 +207,11 @@ class Beat:
 
     Args:
         course: strength times profile at every position of each stream, those given included: ``[B, P]``.
+        pulses: of each stream, where that is to be known; None of one without a beat.
     """
 
-    def __init__(self, metronome: Metronome, course: Tensor) -> None:
-        self._metronome = metronome
+    def __init__(self, metronome: Metronome, course: Tensor, pulses: Sequence[Pulse | None] = ()) -> None:
+        self._metronome, self.pulses = metronome, pulses
         device = metronome.levels.device
         self._push = course.to(device, torch.float32) / metronome.usual
         self._most = HIGHEST * metronome.usual
@@ -248,21 +254,6 @@ def beat_of_openings(
     return _beat(metronome, model.header.beat_strength, pulses, 0, positions, cycle)
 
 
-def beats_of_openings(model: Model, seeds: Sequence[int], cycle: Cycle) -> list[tuple[float, float] | None]:
-    """Where the beats of loops lie that begin as recordings do: the first one and their period, in positions of the piece; None
-    where none is known."""
-    metronome = Metronome.of(model)
-    if metronome is None:
-        return [None] * len(seeds)
-    openings = Openings(model)
-    found: list[tuple[float, float] | None] = []
-    for index, place in map(openings.place, seeds):
-        pulse = metronome.pulse(model.trained_on[index].codes, place)
-        period = 0.0 if pulse is None else cycle.period(pulse.period)
-        found.append(None if pulse is None else (int(pulse.profile.argmax()) / BINS * period, period))
-    return found
-
-
 def beat_of_prompt(model: Model, prompt: Tensor, count: int, positions: int) -> Beat | None:
     """The beat of ``count`` streams that all go on from the codes ``[P, Q]``, with ``positions`` further ones."""
     metronome = Metronome.of(model)
@@ -288,7 +279,7 @@ def _beat(
             return np.zeros(count)
         return strength * pulse.course(first, count, None if cycle is None else cycle.period(pulse.period))
 
-    return Beat(metronome, torch.from_numpy(np.stack([course(pulse) for pulse in pulses])))
+    return Beat(metronome, torch.from_numpy(np.stack([course(pulse) for pulse in pulses])), pulses)
 
 
 def _folded(rises: np.ndarray, at: np.ndarray, period: float) -> tuple[np.ndarray, float]:

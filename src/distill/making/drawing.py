@@ -114,14 +114,14 @@ class Steering:
     """Positions a second, by which variety forgets."""
 
     @classmethod
-    def of(cls, model: Model, beat: Beat | None = None) -> "Steering":
-        """That of new pieces."""
-        return cls(Limits.of(model), beat, model.codec.frame_rate)
+    def of(cls, model: Model, beat: Beat | None = None, silent: Tensor | None = None) -> "Steering":
+        """That of new pieces; ``silent`` as for :meth:`Limits.of`."""
+        return cls(Limits.of(model, silent), beat, model.codec.frame_rate)
 
     @classmethod
-    def of_passage(cls, model: Model) -> "Steering":
+    def of_passage(cls, model: Model, silent: Tensor | None = None) -> "Steering":
         """That of a passage made anew within a sound, whose surroundings say how loud it is and where its beat lies."""
-        return cls(Limits.of(model).within_a_sound(), frame_rate=model.codec.frame_rate)
+        return cls(Limits.of(model, silent).within_a_sound(), frame_rate=model.codec.frame_rate)
 
     def after(self, positions: int) -> "Steering":
         """The same for streams that begin so many positions earlier."""

@@ -24,6 +24,8 @@ from distill.making.reimagine import reimagine
 from distill.models.model_file import Model
 from distill.settings import temperatures
 
+LONGEST_SECONDS = 3 * 3600.0
+"""What a sound may grow to, unless there is another limit: a slip of the keyboard fills the memory."""
 _LARGEST = 2**40
 """More is a slip of the keyboard, or meant to do harm."""
 _SPANS = "Write 2-4 (seconds), 2.5- (to the end), c94-c188 (columns) or all."
@@ -34,16 +36,17 @@ class Editing:
 
     Args:
         read: gives the codes of another sound.
-        most: columns that the sound may grow to; any number if not given.
+        most: columns that the sound may grow to; three hours' if not given.
     """
 
     def __init__(self, model: Model, given: Codes, read: Callable[[str], Codes], most: int | None = None) -> None:
-        self._model, self._given, self._read, self._most = model, given, read, most
+        self._model, self._given, self._read = model, given, read
+        self._most = int(LONGEST_SECONDS * model.codec.frame_rate) if most is None else most
         self.grid, self._samples = given.codes.numpy(), given.samples
         self._locked = np.zeros(self.grid.shape, bool)
 
     def as_codes(self) -> Codes:
-        """The sound as it is now; one that has grown by a column is longer by a column."""
+        """The sound as it is now."""
         return dataclasses.replace(self._given, codes=torch.from_numpy(self.grid), samples=self._samples)
 
     def apply(self, operation: Operation) -> str:
@@ -134,13 +137,14 @@ class Editing:
 
     def _insert(self, clip: edit.Clip, column: int, words: str) -> str:
         self._check_room(len(clip.codes))
+        hop, columns = self._model.codec.hop, len(self.grid)
         self.grid = edit.insert(self.grid, clip, column)
-        self._samples += len(clip.codes) * self._model.codec.hop
+        self._samples = edit.samples_with(self._samples, columns, column, len(clip.codes), hop)
         self._locked = edit.insert_unlocked(self._locked, column, len(clip.codes))
         return words
 
     def _check_room(self, more: int) -> None:
-        if self._most is not None and len(self.grid) + more > self._most:
+        if len(self.grid) + more > self._most:
             rate = self._model.codec.frame_rate
             raise SettingError(
                 f"The sound would grow to {(len(self.grid) + more) / rate:.0f} s; {self._most / rate:.0f} s are the limit.",
@@ -165,7 +169,8 @@ class Editing:
             raise SettingError(f"'{text}' is not a SPAN.", _SPANS)
         first = self._column("span", begin)
         stop = columns if not end else self._column("span", end)
-        return first, first + 1 if stop == first else stop  # shorter than a column
+        is_in_columns = begin[:1] == end[:1] == "c"
+        return first, first + 1 if stop == first and not is_in_columns else stop  # seconds shorter than a column
 
     def _place(self, text: str) -> int:
         column, columns = self._column("to", text), len(self.grid)

@@ -120,8 +120,9 @@ def infill(
     before, after = _sides(first_new, after_new, -(-samples // hop), prior.config.context_positions)
     codes = _codes_within(model, recording, first_new - before, after_new + after, gain)
     left, right = codes[:before].expand(count, -1, -1), codes[before + after_new - first_new :]
+    openings = Openings(model)
     if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps
-        left = Openings(model).codes(range(seed, seed + count))[:, None]
+        left = openings.codes(range(seed, seed + count))[:, None]
         first_new += 1
     sampling = sampling or Sampling()
     streams = [torch.Generator().manual_seed(seed + index) for index in range(count)]
@@ -131,7 +132,7 @@ def infill(
         after_new - first_new,
         sampling,
         streams,
-        Steering.of_passage(model),
+        Steering.of_passage(model, openings.silent),
         ahead=right.expand(count, -1, -1) if len(right) else None,
         progress=progress,
     )

@@ -56,6 +56,8 @@ class Leaning:
     """How far off that many pieces may be by chance."""
     spread: float = 0.0
     """Standard deviation of the recordings' level, in decibels."""
+    corrected: float = 0.0
+    """How many decibels of ``off`` the lean is expected to take away."""
 
     @property
     def in_words(self) -> str:
@@ -68,7 +70,9 @@ class Leaning:
         )
         if self.spread > WIDEST:
             return f"{came_out}. They themselves vary by {self.spread:.0f} dB, so nothing is corrected."
-        return f"{came_out}; most of that is corrected." if self.nats else f"{came_out}; it could not be corrected."
+        if not self.nats:
+            return f"{came_out}; it could not be corrected."
+        return f"{came_out}; about {abs(self.corrected):.1f} dB of that is corrected."
 
 
 def measured_lean(model: Model) -> Leaning | None:
@@ -99,7 +103,8 @@ def measured_lean(model: Model) -> Leaning | None:
         return Leaning(0.0, off, by_chance, spread)
     step = max(-MOST, min(-STEP * off / max(LEAST_DEVIATION, spread) ** 2, MOST))
     left = float(off_with(step, FIRST_SEED, len(each)).mean())
-    return Leaning(settled(step, off, left), off, by_chance, spread)
+    nats = settled(step, off, left)
+    return Leaning(nats, off, by_chance, spread, corrected=nats / step * (off - left))
 
 
 def _error(each: Tensor) -> float:

@@ -38,11 +38,16 @@ class Limits:
     """Nats by which each coarse code is likelier, so that no recording is heard too often (``balance.py``): ``[K]``."""
 
     @classmethod
-    def of(cls, model: Model) -> "Limits":
-        """Those of a model. The silence before a recording's first sound and after its last one is no pause."""
+    def of(cls, model: Model, silent: Tensor | None = None) -> "Limits":
+        """Those of a model. The silence before a recording's first sound and after its last one is no pause.
+
+        Args:
+            silent: its :func:`silent_codes`, if they are known already.
+        """
         codec = model.codec
         longest = torch.full((codec.codebook_size,), positions_in(HELD_SECONDS, codec.frame_rate))
-        silent, pause = silent_codes(model), positions_in(PAUSE_SECONDS, codec.frame_rate)
+        silent = silent_codes(model) if silent is None else silent
+        pause = positions_in(PAUSE_SECONDS, codec.frame_rate)
         for source in model.trained_on:
             coarse = source.codes[:, 0].long()
             codes, counts = torch.unique_consecutive(coarse, return_counts=True)
@@ -107,7 +112,10 @@ def _run(holds: Tensor) -> Tensor:
 
 
 def silent_codes(model: Model) -> Tensor:
-    """Which coarse codes stand for silence in the recordings: bool ``[K]``; none in model files without a map to bands."""
+    """Which coarse codes stand for silence in the recordings: bool ``[K]``; none in model files without a map to bands.
+
+    It goes through all of their codes, so whoever needs it twice asks once.
+    """
     size, sources = model.codec.codebook_size, model.trained_on
     if not model.header.bands or not sources:
         return torch.zeros(size, dtype=torch.bool)

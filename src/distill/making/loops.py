@@ -17,7 +17,7 @@ from torch import Tensor
 from distill.audio.distance import LogMel
 from distill.audio.mixing import mono
 from distill.errors import SettingError
-from distill.making.beat import Cycle, beats_of_openings
+from distill.making.beat import Cycle
 from distill.making.drawing import Progress, Sampling
 from distill.making.joins import cross_fade, waveform_correlation
 from distill.making.sampling import FADE_OUT_SECONDS, MAX_SECONDS, MIN_SECONDS, Generation, Voice, generate
@@ -131,10 +131,12 @@ def make_loops(
     seconds = (samples + spare + round(FADE_SECONDS * rate) + ending) / rate
     cycle = Cycle(samples / model.codec.hop, beats)
     pieces = generate(model, seconds, count, sampling, seed, progress, voice=voice, cycle=cycle)
-    grids = [None] * count if beats is None else beats_of_openings(model, [one.seed for one in pieces], cycle)
     loops = []
-    for piece, grid in zip(pieces, grids, strict=True):
-        beat = None if grid is None else (grid[0] * model.codec.hop, grid[1] * model.codec.hop)
+    for piece in pieces:
+        beat = None
+        if beats is not None and piece.pulse is not None:
+            first, period = piece.pulse.grid(cycle)
+            beat = first * model.codec.hop, period * model.codec.hop
         start, seam = best_cut(piece.audio(model)[:, :-ending], samples, rate, beat)
         loops.append(Loop(piece, start, samples, seam))
     return loops

@@ -34,8 +34,9 @@ class Openings:
     def __init__(self, model: Model) -> None:
         self._sources, self._heard_before = model.trained_on, model.header.heard_before
         self._long = positions_in(LONG_SECONDS, model.codec.frame_rate)
-        silent = silent_codes(model)
-        sounding = [torch.nonzero(~silent[source.codes[:, 0].long()])[:, 0] for source in self._sources]
+        self.silent = silent_codes(model)
+        """What they are, for whatever else needs them."""
+        sounding = [torch.nonzero(~self.silent[source.codes[:, 0].long()])[:, 0] for source in self._sources]
         if not any(map(len, sounding)):
             sounding = [torch.arange(len(source.codes)) for source in self._sources]
         self._sounding = sounding

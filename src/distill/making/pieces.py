@@ -19,7 +19,7 @@ from distill.making.drawing import Progress
 from distill.making.given import read_prompt, read_recording
 from distill.making.infill import Infill, infill, next_to
 from distill.making.level import gain_to_meet
-from distill.making.recordings import Passage
+from distill.making.recordings import Replaced
 from distill.making.request import Request
 from distill.making.sampling import Generation, Voice, check_count, check_request, generate
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
@@ -97,7 +97,7 @@ def make(
     given_digest = None if request.given is None else file_digest(request.given)
     request = replace(request, max_similarity=max_similarity)
     tell = callback or ignore
-    voice = voice_of(model, request.voice_settings, tell, _replaced(request, given_digest))
+    voice = voice_of(model, request.voice, tell, _replaced(request, given_digest))
     # What is noted is the voice that renders them, so that it can be made again.
     request = request.rendered_by(Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, tell)
@@ -165,13 +165,13 @@ def make_again(
     check_output_format(request.audio_format, request.bit_depth)
     ensure_writable(out)
     given_digest = None if request.given is None else file_digest(request.given)
-    voice = voice_of(model, request.voice_settings, callback, _replaced(request, given_digest))
+    voice = voice_of(model, request.voice, callback, _replaced(request, given_digest))
     takes = _drawer(model, request, voice or CodecVoice(model), progress, callback)(seeds)
     take = takes[seeds.index(seed)]
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), title=name)
 
 
-def _replaced(request: Request, given_digest: str | None) -> Passage | None:
+def _replaced(request: Request, given_digest: str | None) -> Replaced | None:
     """The passage whose grains are left out.
 
     Args:
@@ -179,7 +179,7 @@ def _replaced(request: Request, given_digest: str | None) -> Passage | None:
     """
     if given_digest is None or request.kind != "infill":
         return None
-    return Passage(given_digest, request.begin, request.end)
+    return Replaced(given_digest, request.begin, request.end)
 
 
 def _drawer(
@@ -289,7 +289,7 @@ def _written(
             channels=model.codec.channels,
             tags=tags,
         )
-        if made_of and request.edit_list:
+        if made_of and request.voice.edit_list:
             edit_list = reserved.enter_context(reserving(path.with_suffix(".rpp")))
             write_edit_list(edit_list, path.name, made_of, probe(path).seconds, model.codec.sample_rate)
             piece = replace(piece, edit_list=edit_list)

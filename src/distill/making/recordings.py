@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.mixing import as_trained
+from distill.counted import some_of
 from distill.errors import DistillError, LibraryError
 from distill.files.regular import is_folder
 from distill.library import Library
@@ -21,8 +22,6 @@ from distill.recordings.cache import cached
 from distill.recordings.corpus import audio_digests, import_corpus, sound_of
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore, noticing
-
-_NAMED = 3  # recordings a sentence names
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,12 @@ class Found:
     @property
     def words(self) -> str:
         """What is missing, as a sentence."""
-        named = ", ".join(self.missing[:_NAMED])
-        more = f" and {len(self.missing) - _NAMED} more" if len(self.missing) > _NAMED else ""
         verb = "is" if len(self.missing) == 1 else "are"
-        return f"{named}{more} {verb} gone or changed, and cannot be used."
+        return f"{some_of(self.missing)} {verb} gone or changed, and cannot be used."
 
 
 @dataclass(frozen=True)
-class Passage:
+class Replaced:
     """A passage of a recording that is replaced, and so is not to be quoted."""
 
     sha256: str
@@ -54,7 +51,7 @@ class Passage:
     end: float
 
 
-def without(stretches: Sequence[Stretch], passage: Passage, rate: int, hop: int) -> tuple[Stretch, ...]:
+def without(stretches: Sequence[Stretch], passage: Replaced, rate: int, hop: int) -> tuple[Stretch, ...]:
     """What is left of stretches without a passage: of the recording itself, all that no grain reaches into the passage from.
 
     Its near-copies are left out, as a take may begin at another moment; where nothing else is left, they are used but for the

@@ -47,11 +47,11 @@ def reimagine(
     first, stop = columns[0], columns[-1] + 1
     window = prior.config.context_positions
     kept = torch.where(free, -1, codes)
-    result = codes.expand(count, -1, -1).clone()
+    result, openings = codes.expand(count, -1, -1).clone(), Openings(model)
     if first == 0:  # nothing is before it: it opens like one of the recordings
-        result[:, 0] = torch.where(free[0], Openings(model).codes(range(seed, seed + count)), codes[0])
+        result[:, 0] = torch.where(free[0], openings.codes(range(seed, seed + count)), codes[0])
         first = 1
-    steering = Steering.of_passage(model)
+    steering = Steering.of_passage(model, openings.silent)
     generators = [torch.Generator().manual_seed(seed + index) for index in range(count)]
 
     def draw(start: int, end: int, ahead: Tensor | None, before: int) -> None:

@@ -1,6 +1,7 @@
 """What a person asks of a model: enough to make the same sound again."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,22 +33,9 @@ class Request:
     end: float = 0.0
     given: Path | None = None
     """The prompt, or the recording in which a passage is made anew."""
-    voice: Choice = Choice.CODEC
-    longest_seconds: float = 1.0
-    """The longest stretch of one recording that the recordings' voice may use, in seconds."""
-    join_factor: float = 1.0
-    """Factor on the cost of a join that suits the model, in the recordings' voice."""
-    recordings: Path | None = None
-    """Where the recordings are, if they were moved."""
+    voice: VoiceSettings = field(default_factory=lambda: VoiceSettings(Choice.CODEC))
     max_similarity: float | None = None
     """Up to which percentile a second may be like a recording, or the piece is drawn again; noted for whoever asks for more."""
-    edit_list: bool = False
-    """Whether a project for a DAW is written beside the piece."""
-
-    @property
-    def voice_settings(self) -> VoiceSettings:
-        """The voice that is asked for."""
-        return VoiceSettings(self.voice, self.longest_seconds, self.join_factor, self.recordings, self.edit_list)
 
     @property
     def words(self) -> str:
@@ -56,30 +44,35 @@ class Request:
             return f"{self.begin:g} to {self.end:g} s of {readable(self.given.name)} replaced"
         return "loop" if self.kind == "loop" else "new audio"
 
-    def in_voice(self, settings: VoiceSettings) -> "Request":
-        """The same in another voice."""
-        return replace(
-            self,
-            voice=settings.choice,
-            longest_seconds=settings.longest_seconds,
-            join_factor=settings.join_factor,
-            recordings=settings.recordings,
-            edit_list=settings.edit_list,
-        )
-
-    def rendered_by(self, voice: Choice) -> "Request":
+    def rendered_by(self, choice: Choice) -> "Request":
         """The same in the voice that came of it, to be made again; the codec's uses no recordings and has no grains to list."""
-        if voice == Choice.CODEC:
-            return replace(self, voice=voice, recordings=None, edit_list=False)
+        voice = replace(self.voice, choice=choice)
+        if choice == Choice.CODEC:
+            voice = replace(voice, recordings=None, edit_list=False)
         return replace(self, voice=voice)
 
     def noted(self, given_digest: str | None, first_seed: int, count: int) -> dict[str, Any]:
         """The request as the library keeps it, with the seeds that were drawn together and what identifies its input."""
         asked: dict[str, Any] = TypeAdapter(Request).dump_python(self, mode="json")
+        voice = asked.pop("voice")
+        recordings = self.voice.recordings
         return asked | {
+            "voice": voice.pop("choice"),
+            **voice,
             "given": None if self.given is None else str(absolute(self.given)),
-            "recordings": None if self.recordings is None else str(absolute(self.recordings)),
+            "recordings": None if recordings is None else str(absolute(recordings)),
             "given_digest": given_digest,
             "first_seed": first_seed,
             "count": count,
         }
+
+    @classmethod
+    def of_note(cls, note: Mapping[str, Any]) -> "Request":
+        """The request that was :meth:`noted`; what an earlier version did not note is as usual.
+
+        Raises:
+            ValidationError: if it cannot be one.
+        """
+        voice = {one.name: note[one.name] for one in fields(VoiceSettings) if one.name in note}
+        told = {**note, "voice": {**voice, "choice": note.get("voice", Choice.CODEC)}}
+        return TypeAdapter(cls).validate_python(told)

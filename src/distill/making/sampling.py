@@ -10,7 +10,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
-from distill.making.beat import Cycle, beat_of_openings, beat_of_prompt
+from distill.making.beat import Cycle, Pulse, beat_of_openings, beat_of_prompt
 from distill.making.drawing import Progress, Sampling, Steering, continue_codes, sample_codes
 from distill.making.level import at_level, raised_cosine
 from distill.making.openings import Openings
@@ -70,6 +70,8 @@ class Generation:
     """None is the codec's."""
     gain: float = 1.0
     """What brings the recordings' level to that of the prompt (``level.py``)."""
+    pulse: Pulse | None = field(default=None, repr=False, compare=False)
+    """The beat of its opening, which it is held to; None where there is none, or it follows a prompt."""
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """The sound, float32 ``[C, n]`` a block, ``round(seconds · sample_rate)`` samples in all."""
@@ -161,8 +163,9 @@ def generate(
     sampling, codec = sampling or Sampling(), model.codec
     positions = positions_for(model, seconds)
     seeds = [seed + index for index in range(count)]
+    lead, pulses = 0, list[Pulse | None]([None] * count)
     if prompt is None:
-        codes, lead = _from_openings(model, positions, sampling, seeds, cycle, progress), 0
+        codes, pulses = _from_openings(model, positions, sampling, seeds, cycle, progress)
     else:
         codes, lead = _from_prompt(model, prompt, positions, sampling, seeds, progress)
     return [
@@ -175,8 +178,9 @@ def generate(
             lead=lead,
             voice=voice,
             gain=gain,
+            pulse=pulse,
         )
-        for piece, piece_seed in zip(codes, seeds, strict=True)
+        for piece, piece_seed, pulse in zip(codes, seeds, pulses, strict=True)
     ]
 
 
@@ -187,11 +191,11 @@ def _from_openings(
     seeds: Sequence[int],
     cycle: Cycle | None,
     progress: Progress | None,
-) -> Tensor:
-    """Codes ``[B, positions, Q]`` that begin as the recordings do."""
+) -> tuple[Tensor, list[Pulse | None]]:
+    """Codes ``[B, positions, Q]`` that begin as the recordings do, and the beat of each opening."""
     openings = Openings(model)
     beat = beat_of_openings(model, openings, seeds, positions, cycle)
-    return sample_codes(
+    codes = sample_codes(
         model.require_prior(),
         openings.codes(seeds),
         positions,
@@ -199,8 +203,9 @@ def _from_openings(
         seeds,
         progress,
         heard=[openings.before(one) for one in seeds],
-        steering=Steering.of(model, beat),
+        steering=Steering.of(model, beat, openings.silent),
     )
+    return codes, [None] * len(seeds) if beat is None else list(beat.pulses)
 
 
 def _from_prompt(

@@ -77,7 +77,8 @@ def drawn(model: Model, seconds: float, sampling: Sampling, seed: int = 0, part:
         openings = Openings(model)
         before = openings.before(seed)
         prompt = torch.cat([before, openings.codes([seed])])[None].to(device)
-        steering = Steering.of(model, beat_of_openings(model, openings, [seed], positions)).after(len(before))
+        beat = beat_of_openings(model, openings, [seed], positions)
+        steering = Steering.of(model, beat, openings.silent).after(len(before))
         drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, steering, unheard=len(before))
         drawing.begin(None)
     while True:

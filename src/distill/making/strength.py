@@ -133,7 +133,7 @@ def _drawn(
         Sampling(),
         seeds * len(STRENGTHS),
         heard=[openings.before(seed) for seed in seeds] * len(STRENGTHS),
-        steering=Steering.of(model, Beat(metronome, torch.from_numpy(course))),
+        steering=Steering.of(model, Beat(metronome, torch.from_numpy(course)), openings.silent),
     )
     return drawn.view(len(STRENGTHS), len(examples), *drawn.shape[1:])
 

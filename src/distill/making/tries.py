@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from distill.originality.verdict import Originality
+from distill.originality.verdict import Originality, Verdict
 
 T = TypeVar("T")
 
@@ -28,8 +28,13 @@ class Drawn(Generic[T]):
 
     @property
     def badness(self) -> tuple[float, ...]:
-        """Smaller for the better take: by how many limits it passes, then by how far, limit by limit."""
-        return sum(excess > 0 for excess in self.excesses), *self.excesses
+        """Smaller for the better take: by how many limits it passes, then by how far, limit by limit.
+
+        One copied second ranks as high as ten, so of takes that are as far beyond a limit the more original one is better.
+        """
+        said, nearest = self.originality, self.originality.nearest
+        alike = said.share(Verdict.COPY), said.share(Verdict.CLOSE), nearest.similarity if nearest else -1.0
+        return sum(excess > 0 for excess in self.excesses), *self.excesses, *alike
 
 
 def draw_until_fine(

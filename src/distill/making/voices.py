@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from distill.codes.extract import decode_chunks
+from distill.counted import some_of
 from distill.errors import AudioFileError, SettingError
 from distill.making.choice import Choice
 from distill.making.grains import JOIN_COST, Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, render
-from distill.making.recordings import Passage, find_recordings, without
+from distill.making.recordings import Replaced, find_recordings, without
 from distill.making.threads import one_thread
+from distill.models.header import known
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore, noticing
@@ -27,6 +29,8 @@ _PART = 512
 """Positions whose nearest places are looked up at once."""
 _REMEMBERED = 64
 """Pieces whose grains are kept: judging, writing and showing one ask for them three times."""
+_DEAREST = 1e3
+"""A join that costs more is as good as forbidden, and a sum of far larger costs would no longer tell places apart."""
 _MOST_KEPT_SECONDS = 60
 """How much sound the codec's voice keeps, 23 MB in stereo: a piece is judged, then written."""
 
@@ -130,12 +134,13 @@ class RecordingsVoice:
 
 
 def join_cost_of(model: Model) -> float:
-    """What a join costs at least, as it was measured for the model."""
-    return float(model.header.voices.get("join_cost", JOIN_COST))
+    """What a join costs at least, as it was measured for the model; the usual where its file does not say, or says nonsense."""
+    cost = known(model.header.voices.get("join_cost"))
+    return JOIN_COST if cost is None else min(max(cost, 0.0), _DEAREST)
 
 
 def voice_of(
-    model: Model, settings: VoiceSettings, callback: MetricsCallback = ignore, replaced: Passage | None = None
+    model: Model, settings: VoiceSettings, callback: MetricsCallback = ignore, replaced: Replaced | None = None
 ) -> RecordingsVoice | None:
     """The voice a person gets; None is the codec's own.
 
@@ -159,6 +164,7 @@ def voice_of(
             tell("--recordings has no effect: the codec's voice is used.")
         return None
 
+    and_no_list = ", so there is no edit list" if settings.edit_list else ""
     found = find_recordings(model, folder, callback, with_files=settings.edit_list)
     if not found.stretches:
         what = f"None of the recordings that '{model.header.name}' learned from is in its place or in the cache."
@@ -166,7 +172,7 @@ def voice_of(
             raise AudioFileError(
                 what, "Say where they are with --recordings FOLDER, or make new audio with --voice codec."
             )
-        tell(f"{what} The codec's voice is used instead; --recordings FOLDER says where they are.")
+        tell(f"{what} The codec's voice is used instead{and_no_list}; --recordings FOLDER says where they are.")
         return None
     if found.missing:
         tell(f"{found.words} Only the others are used; --recordings FOLDER says where they are.")
@@ -175,8 +181,15 @@ def voice_of(
     if replaced is not None:
         stretches = without(stretches, replaced, codec.sample_rate, codec.hop)
         if not stretches:
-            tell("Nothing of the recordings is left beside the passage, so the codec's voice is used for it.")
+            tell(
+                f"Nothing of the recordings is left beside the passage: the codec's voice is used for it{and_no_list}."
+            )
             return None
+    if settings.edit_list and (silent := dict.fromkeys(one.name for one in stretches if one.path is None)):
+        tell(
+            f"No file of {some_of(tuple(silent))} was found, so the grains from there are silent in the Reaper project; "
+            "--recordings FOLDER says where they are."
+        )
     bank = Bank.of(model, stretches)
     join_cost = settings.join_factor * join_cost_of(model)
     return RecordingsVoice(bank, codec.channels, codec.sample_rate, settings.longest_seconds, join_cost)

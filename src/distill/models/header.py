@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
@@ -42,6 +42,7 @@ MOST_SOUND_SECONDS = 3 * 3600.0
 
 Words = Annotated[str, Field(max_length=1000)]
 Whole = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+Decibels = Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)]
 Figures = Annotated[dict[Words, float | Whole | Words], Field(max_length=1000)]
 
 
@@ -127,7 +128,7 @@ class Header(BaseModel):
     """How strongly new audio is held to the beat (``making/strength.py``)."""
     heard_before: Annotated[int, Field(ge=0, le=1000)] = 0
     """Positions of a long recording that are the context in which a piece begins (``making/openings.py``)."""
-    loudness: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None = None
+    loudness: tuple[Decibels, Decibels, Decibels] | None = None
     """The recordings' softest, usual and loudest second in decibels, which new audio keeps to (``making/loudness.py``). Files
     of earlier versions have none, and their new audio may stray."""
     loudness_lean: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 0.0
@@ -247,7 +248,7 @@ def checked_header(path: Path, table: Table) -> Header:
         UnusableError: if it holds values that are not possible.
     """
     major, minor = table.fields.get("major"), table.fields.get("minor")
-    if _is_version(major) and _is_version(minor) and major > FORMAT_VERSION[0]:
+    if is_version(major) and is_version(minor) and major > FORMAT_VERSION[0]:
         raise ModelFileError(
             f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
             f"{FORMAT_VERSION[0]}.x).",
@@ -318,6 +319,6 @@ def _is_map(rows: list[list[float]], count: int) -> bool:
     )
 
 
-def _is_version(number: Any) -> TypeGuard[int]:
-    # Anything else would stand in the message as a stranger wrote it.
+def is_version(number: Any) -> TypeGuard[int]:
+    """Whether it can be the number of a format; anything else would stand in a message as a stranger wrote it."""
     return type(number) is int and 0 <= number < 10_000

@@ -71,6 +71,11 @@ class Source:
         return cls(**told | {"codes": codes, "sha256": record.sha256 or ""})
 
     @property
+    def recording(self) -> str:
+        """What its recording is known by, which is the same for all stretches of it: the SHA-256, or the name without one."""
+        return self.sha256 or self.name
+
+    @property
     def record(self) -> SourceRecord:
         """What the header says of it."""
         told = {name: value for name, value in vars(self).items() if name != "codes"}

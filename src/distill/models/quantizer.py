@@ -114,10 +114,11 @@ class ResidualQuantizer(nn.Module):
         """
         if not self.training:
             quantized, codes = nearest(latents, self.codebooks)
-            return quantized, codes, latents.new_zeros(self.num_quantizers)
-        whole = ranks.all_gather(latents)
-        spoilt = not bool(torch.isfinite(whole).all())
-        quantized, codes, commitment = self.begin_training()(whole, freeze_codebook=spoilt)
+            return quantized, codes, quantized.new_zeros(self.num_quantizers)
+        with _exactly(latents):
+            whole = ranks.all_gather(latents.float())
+            spoilt = not bool(torch.isfinite(whole).all())
+            quantized, codes, commitment = self.begin_training()(whole, freeze_codebook=spoilt)
         # The loss is a mean over the whole batch, but only this rank's part passes gradients back: averaged over ranks, they
         # would be too small by a factor of ranks.world_size().
         commitment = commitment + (ranks.world_size() - 1) * (commitment - commitment.detach())
@@ -156,17 +157,24 @@ def nearest(latents: Tensor, codebooks: Tensor) -> tuple[Tensor, Tensor]:
     """Residual quantisation: at each level the entry nearest to the residual, the lowest index among equals.
 
     Latents ``[B, S, C]`` and codebooks ``[Q, K, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``. The arithmetic is exactly
-    the library's, including rounding, so that codes are the same in training and afterwards.
+    the library's, including rounding, so that codes are the same in training and afterwards; in single precision, whatever the
+    precision around it.
     """
-    residual = latents.reshape(1, -1, latents.shape[-1])
+    residual = latents.float().reshape(1, -1, latents.shape[-1])
     quantized, codes = torch.zeros_like(residual), []
-    for entries in codebooks[:, None]:  # [1, K, C]
-        squares = residual.square().sum(-1)[..., None] + entries.square().sum(-1)[:, None]
-        distances = (squares + torch.einsum("bic,bjc->bij", residual, entries) * -2).clamp(min=_LEAST_SQUARE).sqrt()
-        codes.append((-distances).argmax(dim=-1))  # [1, B·S]
-        chosen = entries[0, codes[-1]]
-        residual, quantized = residual - chosen, quantized + chosen
+    with _exactly(latents):
+        for entries in codebooks[:, None]:  # [1, K, C]
+            squares = residual.square().sum(-1)[..., None] + entries.square().sum(-1)[:, None]
+            distances = (squares + torch.einsum("bic,bjc->bij", residual, entries) * -2).clamp(min=_LEAST_SQUARE).sqrt()
+            codes.append((-distances).argmax(dim=-1))  # [1, B·S]
+            chosen = entries[0, codes[-1]]
+            residual, quantized = residual - chosen, quantized + chosen
     return quantized.view(latents.shape), torch.stack(codes, dim=-1).view(*latents.shape[:-1], -1)
+
+
+def _exactly(latents: Tensor) -> torch.autocast:
+    """In the block, distances are not rounded to half precision, which would find another entry for one vector in twenty."""
+    return torch.autocast(latents.device.type, enabled=False)
 
 
 def _take_the_form_of(quantizer: ResidualQuantizer, state: Mapping[str, Any], prefix: str, *_: object) -> None:

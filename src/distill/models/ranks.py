@@ -27,6 +27,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import Store
 
+from distill import awake
 from distill.errors import RankError
 
 _A_LONG_TIME = timedelta(days=365)
@@ -249,6 +250,7 @@ def _wait_for(store: Store, other: int, key: str) -> None:
                 f"The training lost rank {other} of {world_size()} ({_Group.addresses[other]}): {why}",
                 "See what happened there, and start again.",
             )
+        awake.seconds()  # a clock that tells a sleep from a wait, if it is looked at often
         time.sleep(_LOOK_S)
 
 

@@ -25,6 +25,7 @@ from distill.originality.verdict import (
     CLOSE_SIMILARITY,
     COPY_RUN_SECONDS,
     COPY_SIMILARITY,
+    SHORT_COPY_SECONDS,
     SHORT_COPY_SHARE,
     LongestRun,
     Originality,
@@ -42,7 +43,10 @@ corpus."""
 FEWEST_LEFT = 5
 """If fewer seconds than this are left without the shared ones, similarity is compared with all of them."""
 MOST_REFERENCES = 120
-"""Seconds compared at most: enough for a percentile, and comparing takes time."""
+"""About so many seconds are compared at most: enough for a percentile, and comparing takes time."""
+FEWEST_EACH = 8
+"""Seconds of each recording that is compared, if it has as many: what recordings share shows in what follows each other, so of
+many recordings fewer are compared, not less of each."""
 IN_STEP_SECONDS = 0.025
 _MINUTE = 60 * SAMPLE_RATE
 
@@ -59,19 +63,25 @@ class OriginalityJudge:
         self._frame_rate = model.codec.frame_rate
         self._trained = model.trained_on
         self._codes = [source.codes for source in self._trained]
-        self._takes = takes_of(self._trained)
+        self._takes, self._recordings = takes_of(self._trained), recordings_of(self._trained)
+        lengths: Counter[str] = Counter()
+        for source in model.sources:
+            lengths[source.recording] += len(source.codes)
+        self._lengths = [lengths[source.recording] for source in self._trained]
+        """Positions of the whole recording that each is of."""
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
         self.reference: Reference
         """How similar recordings of this corpus are to each other."""
         kept = read_kept(model.header.digest)
         if kept is not None:
             pictures, self.reference = kept
-            self._passages = Passages(pictures, self._takes)
+            self._passages = Passages(pictures, self._takes, recordings=self._recordings)
             return
-        begun = [_Begun.of(model, codes, _each(len(self._codes))) for codes in self._codes]
-        pictures = [one.picture for one in begun]
-        self._passages = Passages(pictures, self._takes)
-        self.reference = self._natural(model, begun)
+        compared = _compared_seconds(self._codes, self._frame_rate)
+        decoded = [_Decoded.of(model, *one) for one in zip(self._codes, compared, strict=True)]
+        pictures = [one.picture for one in decoded]
+        self._passages = Passages(pictures, self._takes, recordings=self._recordings)
+        self.reference = self._natural(model, decoded)
         keep(model.header.digest, pictures, self.reference)
 
     def judge(self, codes: Tensor, blocks: Iterable[np.ndarray]) -> Originality:
@@ -95,11 +105,13 @@ class OriginalityJudge:
             positions: S, of the piece.
         """
         levels = self._levels[-1]
-        # In less than a second the spectrogram says little, so the codes decide: a run of most of the sound is enough.
+        # In less than a second the spectrogram says little, so the codes decide: a run of most of the sound is enough, or of
+        # most of a recording that is as short.
         shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * positions)
-        least = max(shortest, self.reference.natural_run(levels) * self._frame_rate)
-        long = [run for run in runs[levels] if run.positions > least]
-        own = [run for run in long if not is_repeated(run, self._codes, self._takes, levels)]
+        most = [max(SHORT_COPY_SHARE * length, SHORT_COPY_SECONDS * self._frame_rate) for length in self._lengths]
+        natural = self.reference.natural_run(levels) * self._frame_rate
+        long = [run for run in runs[levels] if run.positions > max(natural, min(shortest, most[run.source]))]
+        own = [run for run in long if not is_repeated(run, self._codes, self._takes, self._recordings, levels)]
         found: list[SharedRun | None] = [None] * positions
         for run in sorted(own, key=lambda run: run.positions):  # the longest stays
             found[run.start : run.start + run.positions] = [run] * run.positions
@@ -156,33 +168,33 @@ class OriginalityJudge:
             is_repeated=repeated,
         )
 
-    def _natural(self, model: Model, trained: "Sequence[_Begun]") -> Reference:
+    def _natural(self, model: Model, trained: "Sequence[_Decoded]") -> Reference:
         """Compares held-out recordings with training recordings; if there are few, also each take with all others."""
-        held_out = [source for source in model.sources if source.held_out]
-        each = _each(len(held_out))
-        rows = [self._compared(_Begun.of(model, source.codes, each), None) for source in held_out]
+        held_out = [source.codes for source in model.sources if source.held_out]
+        compared = zip(held_out, _compared_seconds(held_out, self._frame_rate), strict=True)
+        rows = [self._compared(_Decoded.of(model, codes, seconds), None) for codes, seconds in compared if seconds]
         is_widened = (
             sum(_audible_seconds(row[row[:, 1] == 0]) for row in rows) < FEWEST_REFERENCES and len(set(self._takes)) > 1
         )
         if is_widened:
-            rows += [self._compared(one, take) for one, take in zip(trained, self._takes, strict=True)]
+            rows += [self._compared(one, take) for one, take in zip(trained, self._takes, strict=True) if one.sound]
         table = np.concatenate([np.zeros((0, 2 + len(self._levels))), *rows])
         left = table[table[:, 1] == 0]
-        is_cleaned = len(table) - len(left) <= MOST_SHARED * len(table)
-        similarity = (left if is_cleaned or _audible_seconds(left) >= FEWEST_LEFT else table)[:, 0]
+        is_cleaned = _audible_seconds(left) >= (1 - MOST_SHARED) * _audible_seconds(table)
+        similarity = (left if _audible_seconds(left) >= FEWEST_LEFT else table)[:, 0]
         runs = np.sort((left if is_cleaned else table)[:, 2:], axis=0).T
         return Reference(np.sort(similarity[~np.isnan(similarity)]), tuple(runs), is_widened)
 
-    def _compared(self, begun: "_Begun", take: int | None) -> np.ndarray:
-        """For every second of a recording's beginning, compared with all takes but its own: similarity to the nearest passage
-        (NaN in silence), whether it occurs there unchanged, and the longest run in seconds for each number of levels,
+    def _compared(self, decoded: "_Decoded", take: int | None) -> np.ndarray:
+        """For every second of the part of a recording that is compared, with all takes but its own: similarity to the nearest
+        passage (NaN in silence), whether it occurs there unchanged, and the longest run in seconds for each number of levels,
         ``[W, 2 + levels]``."""
-        nearest = self._passages.nearest_to(begun.sound, exclude=take)
+        nearest = self._passages.nearest_to(decoded.sound, exclude=take)
         others = [one for one, other in zip(self._codes, self._takes, strict=True) if other != take]
         columns = [nearest.similarity, self._stands_elsewhere(nearest, take).astype(float)]
         for levels in self._levels:
-            longest = covering(whole_runs(begun.codes, others, levels), len(begun.codes)) / self._frame_rate
-            seconds = range(len(nearest.similarity))
+            longest = covering(whole_runs(decoded.codes, others, levels), len(decoded.codes)) / self._frame_rate
+            seconds = range(decoded.first, decoded.first + len(nearest.similarity))
             spans = [_span(len(longest), number, self._frame_rate) for number in seconds]
             columns.append(np.array([longest[span].max() for span in spans]))
         return np.stack(columns, axis=1)
@@ -206,33 +218,41 @@ class OriginalityJudge:
 
 
 @dataclass(frozen=True)
-class _Begun:
-    """A recording as the codec decodes it: the log-mel of all of it, and the spectra of its beginning, to be compared."""
+class _Decoded:
+    """A recording as the codec decodes it: the log-mel of all of it, and the spectra of the part that is compared."""
 
     picture: Picture
     codes: Tensor
-    """Of the beginning: ``[S, Q]``."""
+    """Of all of it: ``[S, Q]``."""
+    first: int
+    """The second that the part begins with."""
     sound: list[tuple[Tensor, Tensor]]
-    """The spectra of the beginning."""
+    """The spectra of the part; none where the recording is not compared."""
 
     @classmethod
-    def of(cls, model: Model, codes: Tensor, seconds: float) -> "_Begun":
-        """Decodes the recording once for both."""
-        count = round(seconds * model.codec.frame_rate)
-        left = round(len(codes[:count]) / model.codec.frame_rate * FRAMES)
-        sound, pictures = [], []
+    def of(cls, model: Model, codes: Tensor, seconds: float) -> "_Decoded":
+        """Decodes the recording once for both. The part is its middle: recordings may begin or end alike."""
+        whole = len(codes) / model.codec.frame_rate
+        first = int(max(0.0, whole - seconds) / 2)
+        begin, end = first * FRAMES, round((first + min(seconds, whole)) * FRAMES)
+        sound, pictures, frame = [], [], 0
         for magnitudes, power in spectra(_sound(model, codes)):
             pictures.append(pictured([(magnitudes, power)]))
-            if left > 0:
-                sound.append((magnitudes[:left], power[:left]))
-                left -= len(power)
+            part = slice(max(0, begin - frame), max(0, end - frame))
+            if len(power[part]):
+                sound.append((magnitudes[part], power[part]))
+            frame += len(power)
         mel, level = (torch.cat(column) for column in zip(*pictures, strict=True))
-        return cls((mel, level), codes[:count], sound)
+        return cls((mel, level), codes, first, sound)
 
 
-def _each(recordings: int) -> float:
-    """Seconds of each recording that are compared."""
-    return max(1, MOST_REFERENCES // max(1, recordings))
+def _compared_seconds(recordings: Sequence[Tensor], frame_rate: float) -> list[float]:
+    """How many seconds of each of ``recordings [S, Q]`` are compared: of many, none of most."""
+    each = max(FEWEST_EACH, MOST_REFERENCES // max(1, len(recordings)))
+    # Less than a second is compared as one.
+    together = sum(min(each, max(1.0, len(codes) / frame_rate)) for codes in recordings)
+    every = max(1, math.ceil(together / MOST_REFERENCES))
+    return [0 if number % every else each for number in range(len(recordings))]
 
 
 def _audible_seconds(rows: np.ndarray) -> int:
@@ -248,6 +268,12 @@ def takes_of(sources: Sequence[Source]) -> list[int]:
         alike = source.take if source.take >= 0 else source.codes.numpy().tobytes()
         takes.append(numbers.setdefault(alike, len(numbers)))
     return takes
+
+
+def recordings_of(sources: Sequence[Source]) -> list[int]:
+    """A number for each source, which the stretches of one recording share."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(source.recording, len(numbers)) for source in sources]
 
 
 def _span(positions: int, number: int, frame_rate: float) -> slice:

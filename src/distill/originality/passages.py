@@ -98,10 +98,16 @@ class Passages:
             them; what is kept is 92 MB an hour. Shorter ones than a second are followed by silence.
         takes: a number for each recording; near-copies of one take share theirs and are never each other's neighbours.
         depth: decibels under its peak that a picture is seen; infinite to see all.
+        recordings: a number for each, which the stretches of one recording share, where not all are whole recordings; the
+            stretches do not overlap.
     """
 
     def __init__(
-        self, pictures: Iterable[tuple[Tensor, Tensor]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+        self,
+        pictures: Iterable[tuple[Tensor, Tensor]],
+        takes: Sequence[int] | None = None,
+        depth: float = DEPTH_DB,
+        recordings: Sequence[int] | None = None,
     ) -> None:
         self._depth = depth * math.log(10) / 20
         whole, power = [], []
@@ -111,7 +117,10 @@ class Passages:
             whole.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
             power.append(F.pad(level, (0, short)))
         lengths = [len(one) for one in power]
-        self._takes = torch.tensor(list(range(len(lengths)) if takes is None else takes), dtype=torch.int64)
+        self._takes, self._recordings = (
+            torch.tensor(list(range(len(lengths)) if numbers is None else numbers), dtype=torch.int64)
+            for numbers in (takes, recordings)
+        )
         self._begins = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int64)
         self._mel = torch.cat([torch.zeros(0, BINS), *whole])  # [F, BINS]
         starts, levels = _levels(lengths, torch.cat([torch.zeros(0), *power]))
@@ -129,10 +138,14 @@ class Passages:
 
     @classmethod
     def of(
-        cls, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+        cls,
+        sounds: Iterable[Iterable[np.ndarray]],
+        takes: Sequence[int] | None = None,
+        depth: float = DEPTH_DB,
+        recordings: Sequence[int] | None = None,
     ) -> "Passages":
         """The passages of recordings, each in blocks, float32 ``[C, n]`` at 48 kHz."""
-        return cls((pictured(spectra(blocks)) for blocks in recordings), takes, depth)
+        return cls((pictured(spectra(blocks)) for blocks in sounds), takes, depth, recordings)
 
     def nearest(
         self, blocks: Iterable[np.ndarray], search: Search | None = None, *, exclude: int | None = None
@@ -177,7 +190,8 @@ class Passages:
     def elsewhere(self, source: np.ndarray, seconds: np.ndarray, *, exclude: int | None = None) -> np.ndarray:
         """How like each of these passages ``[W]`` the recordings are elsewhere: in other takes, or a second away or more.
 
-        One take, ``exclude``, can be left out, as in :meth:`nearest`.
+        One take, ``exclude``, can be left out, as in :meth:`nearest`. What repeats need not keep to the grid of frames, so the
+        passage is also looked for as it is half a frame later.
 
         A passage with a near twin is one that the recordings repeat: a loop, a drone, a pause full of hiss. NaN where there is
         nothing to compare with, or no passage (source -1).
@@ -186,20 +200,17 @@ class Passages:
         for number in np.flatnonzero(np.asarray(source) >= 0):
             here = int(source[number])
             frame = int(self._begins[here]) + round(float(seconds[number]) * SAMPLE_RATE / FRAME)
-            is_here = self._source == here
-            same_take = self._takes[self._source] == self._takes[here]
-            kept = ~same_take | (is_here & ((self._starts - frame).abs() >= FRAMES))
+            is_other_take = self._takes[self._source] != self._takes[here]
+            is_same_recording = self._recordings[self._source] == self._recordings[here]
+            is_apart = (self._source != here) | ((self._starts - frame).abs() >= FRAMES)
+            kept = is_other_take | (is_same_recording & is_apart)
             if exclude is not None:
                 kept &= self._takes[self._source] != exclude
-            picture = self._mel[None, None, frame : frame + FRAMES]
-            self._search(result, [int(number)], picture, [(0.0, 1.0)], kept[None])
+            frames = torch.arange(frame, frame + FRAMES)
+            picture, next_ones = self._mel[frames], self._mel[(frames + 1).clamp(max=int(self._begins[here + 1]) - 1)]
+            pictures = torch.stack([picture, picture.lerp(next_ones, 0.5)])
+            self._search(result, [int(number)], pictures[None], [(0.0, 1.0)] * len(pictures), kept[None])
         return result.similarity
-
-    def repeats(self) -> np.ndarray:
-        """How like each second of the recordings they are elsewhere, as :meth:`elsewhere` has it: ``[W]``."""
-        first = self._starts - self._begins[self._source]
-        seconds = torch.nonzero(first % FRAMES == 0)[:, 0]
-        return self.elsewhere(self._source[seconds].numpy(), (first[seconds] * (FRAME / SAMPLE_RATE)).numpy())
 
     def _is_audible(self, power: Tensor) -> bool:
         level = float(power.mean())

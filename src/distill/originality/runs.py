@@ -122,10 +122,16 @@ def whole_runs(codes: Tensor, sources: Sequence[Tensor], levels: int) -> list[Sh
     return runs
 
 
-def is_repeated(run: SharedRun, sources: Sequence[Tensor], takes: Sequence[int], levels: int) -> bool:
-    """Whether the recordings hold the passage of a run more than once: in another take, or in the same one without overlap.
+def is_repeated(
+    run: SharedRun, sources: Sequence[Tensor], takes: Sequence[int], recordings: Sequence[int], levels: int
+) -> bool:
+    """Whether the recordings hold the passage of a run twice: in another take, or in the same recording without overlap.
 
     Such a passage is a loop, a drone or a pause, and belongs to no recording in particular.
+
+    Args:
+        takes: a number for each source, which near-copies share: another of one take is no repetition.
+        recordings: a number for each source, which the stretches of one recording share; these do not overlap.
     """
     wanted = _symbols([sources[run.source][run.source_start :][: run.positions]], levels)[0]
     line = _joined(sources, levels)
@@ -134,9 +140,10 @@ def is_repeated(run: SharedRun, sources: Sequence[Tensor], takes: Sequence[int],
         places = places[line[places + offset] == wanted[offset]]
     begins = _begins(sources)
     owner = np.searchsorted(begins, places, side="right") - 1
-    is_other_take = np.array([takes[one] != takes[run.source] for one in owner], bool)
-    is_apart = (owner == run.source) & (np.abs(places - begins[owner] - run.source_start) >= run.positions)
-    return bool((is_other_take | is_apart).any())
+    is_other_take = np.array(takes)[owner] != takes[run.source]
+    is_same_recording = np.array(recordings)[owner] == recordings[run.source]
+    is_apart = (owner != run.source) | (np.abs(places - begins[owner] - run.source_start) >= run.positions)
+    return bool((is_other_take | (is_same_recording & is_apart)).any())
 
 
 def covering(runs: Sequence[SharedRun], positions: int) -> np.ndarray:

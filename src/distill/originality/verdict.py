@@ -12,8 +12,9 @@ CLOSE_SIMILARITY, CLOSE_PERCENTILE = 0.88, 95.0
 COPY_RUN_SECONDS = 1.0
 """A run of equal codes (two levels) that is this long, and longer than those of 99 % of held-out seconds, is a copy whatever
 the spectrograms say."""
-SHORT_COPY_SHARE = 0.8
-"""In a sound shorter than a second, the share of its positions that must be one run for it to be a copy."""
+SHORT_COPY_SHARE, SHORT_COPY_SECONDS = 0.8, 0.25
+"""Of a sound or a recording that is shorter, this share in one run is a copy; of a recording at least so many seconds, as the
+beginnings of two strokes may be equal by chance."""
 REPEATED_RATIO, INDISTINGUISHABLE = 0.5, 0.005
 """A passage counts as repeated if new audio differs from it by more than this many times what it differs from its nearest
 passage elsewhere in the recordings (difference: 1 - similarity; at least the second figure)."""

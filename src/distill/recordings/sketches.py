@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 import numpy as np
-import soxr
 
 from distill.audio.bands import bins_of_bands
 from distill.audio.mixing import Mix, mixed
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.resampling import resampled
 from distill.errors import OutputError
 from distill.files.atomic import output_error
 from distill.files.home import make_folders, on_another_disk
@@ -100,12 +100,14 @@ def _peaks(audio: np.ndarray) -> Iterator[float]:
 
 
 def _reduced(audio: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
-    stream = soxr.ResampleStream(SAMPLE_RATE, RATE, 1, dtype="float32")
-    size = _BLOCK_SECONDS * SAMPLE_RATE
-    for start in range(0, audio.shape[1], size):
-        block = np.ascontiguousarray(mixed(np.asarray(audio[:, start : start + size]), mix)[0])
-        yield stream.resample_chunk(block, last=start + size >= audio.shape[1])
-        let_go(audio)
+    def blocks() -> Iterator[np.ndarray]:
+        size = _BLOCK_SECONDS * SAMPLE_RATE
+        for start in range(0, audio.shape[1], size):
+            yield mixed(np.asarray(audio[:, start : start + size]), mix).T
+            let_go(audio)
+
+    for block in resampled(blocks(), SAMPLE_RATE, RATE, channels=1):
+        yield block[:, 0]
 
 
 @cache

@@ -25,7 +25,7 @@ from distill.runs.copies import branch_of, is_same, on_its_own, run_of
 from distill.runs.events import STAGES, state_file
 from distill.runs.saved import STATE_KINDS, PlannedRefinement, RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look, records_of, where_is
-from distill.training.plan import CodecPlan, RefinementPlan, StageEnd
+from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state_file import KEPT_SUFFIX, SavedState, load_state, read_values
 
 if TYPE_CHECKING:
@@ -169,17 +169,28 @@ def stopped_prior(run: Path, model_path: Path | None = None) -> Stopped:
     return dataclasses.replace(stopped, model_path=model_path, written_epochs=written, is_measured=is_measured)
 
 
-def saved_at(model_path: Path, stage: str) -> Stopped | None:
+def saved_at(model_path: Path, stage: str, recordings: str) -> Stopped | None:
     """The newest training of a ``codec`` or a ``prior`` that was begun for the model at that very path; None if none is saved.
 
+    Args:
+        recordings: fingerprint of the corpus that it is to go on with.
+
     Raises:
-        DistillError: if what is there is damaged, or the model is another run's.
+        StateFileError: if it cannot go on, as it is damaged, of other recordings, of another codec or of another version.
+        DistillError: if the model is damaged, or another run's.
     """
     path = str(absolute(model_path))
     found = _newest(model_path.stem, stage, lambda values: values["about"]["model"] == path)
     if found is None:
         return None
-    return stopped_codec(found) if stage == "codec" else stopped_prior(found)
+    stopped = stopped_codec(found) if stage == "codec" else stopped_prior(found)
+    if stopped is not None:
+        belongs_to = {"folder of recordings": recordings}
+        if stage == "prior":
+            belongs_to["codec"] = models.load_model(model_path).codes_fingerprint
+        stopped.state.check_belongs(belongs_to)
+        stopped.state.plan(CodecPlan if stage == "codec" else PriorPlan)
+    return stopped
 
 
 def forget_finished(kept: int = FINISHED_KEPT) -> None:

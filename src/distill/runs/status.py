@@ -19,7 +19,7 @@ from pathlib import Path
 from distill.errors import ModelFileError
 from distill.files.names import command, last_written
 from distill.files.process import lives
-from distill.library.records import RunRecord
+from distill.library.records import RunRecord, recovered
 from distill.models.header import read_header
 from distill.runs.anew import begin_again
 from distill.runs.events import (
@@ -235,7 +235,7 @@ def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
         by_beginning = sorted(run_folder.glob(f"{stage}-*.json"))  # they are named by that moment
         for path in by_beginning[-1:]:
             try:
-                told = json.loads(path.read_bytes())
+                told = recovered(json.loads(path.read_bytes()))
                 newest[stage] = RunRecord(**{name: told[name] for name in told.keys() & _RECORD_FIELDS})
             except (OSError, ValueError, TypeError, AttributeError):  # being replaced, or not ours to judge
                 continue

@@ -142,38 +142,38 @@ def refine_decoder(
 
     state.finished, cancelled = schedule.finished, False
     epoch_started = time.monotonic()
-    while not (state.finished or cancelled):
-        started = time.monotonic()
-        batch = begun.windows.batch(state.epoch, state.sums.step, plan.batch_size, ranks.rank())
-        try:
+    try:
+        while not (state.finished or cancelled):
+            started = time.monotonic()
+            batch = begun.windows.batch(state.epoch, state.sums.step, plan.batch_size, ranks.rank())
             metrics, finite = train_step(state, torch.from_numpy(batch).to(fabric.device), plan, networks, fabric)
-        except RankError:
-            checkpoint.save()
-            raise
-        take_step(state, metrics, finite, plan)
-        state.finished = schedule.finished
-        tell(
-            RefinementStepMetrics(
-                **state.step_progress(metrics),
-                step_time_s=time.monotonic() - started,
-                audio_seconds=ranks.world_size() * batch.shape[0] * batch.shape[-1] / codec.sample_rate,
+            take_step(state, metrics, finite, plan)
+            state.finished = schedule.finished
+            tell(
+                RefinementStepMetrics(
+                    **state.step_progress(metrics),
+                    step_time_s=time.monotonic() - started,
+                    audio_seconds=ranks.world_size() * batch.shape[0] * batch.shape[-1] / codec.sample_rate,
+                )
             )
-        )
 
-        # Evaluate.
-        if state.sums.step == begun.steps_per_epoch or state.finished:
-            with schedule.reserving():
-                figures = figures_by_first(networks.averaged, networks.distance, begun.held_out, fabric)
-            if not state.sums.count:
-                raise _not_finite(state.sums.step)
-            means = state.sums.means()
-            state.end_epoch(val_mel=figures["mel"], **means)
-            tell(_epoch_event(state, means, figures, time.monotonic() - epoch_started, split.is_held_out))
-            epoch_started = time.monotonic()
+            # Evaluate.
+            if state.sums.step >= begun.steps_per_epoch or state.finished:
+                with schedule.reserving():
+                    figures = figures_by_first(networks.averaged, networks.distance, begun.held_out, fabric)
+                if not state.sums.count:
+                    raise _not_finite(state.sums.step)
+                means = state.sums.means()
+                state.end_epoch(val_mel=figures["mel"], **means)
+                tell(_epoch_event(state, means, figures, time.monotonic() - epoch_started, split.is_held_out))
+                epoch_started = time.monotonic()
 
-        if checkpoint.save_if_due():
-            begun.listening.write(schedule.step, networks.rebuilt, fabric.device)
-        cancelled = not state.finished and begun.stop.is_set()
+            if checkpoint.save_if_due():
+                begun.listening.write(schedule.step, networks.rebuilt, fabric.device)
+            cancelled = not state.finished and begun.stop.is_set()
+    except RankError:
+        checkpoint.save()
+        raise
     checkpoint.save()
     begun.listening.write(schedule.step, networks.rebuilt, fabric.device)
 
@@ -202,7 +202,7 @@ def train_step(
         codes = networks.codec.encode(audio)
     with fabric.autocast():
         made, predicted = networks.codec.decode_with_predicted(codes)
-    made = made.float()
+    made, predicted = fabric.strategy.precision.convert_output((made, predicted))  # losses are computed in 32 bits
     # Quiet passages are normalised for the discriminator, but near-silence is amplified by at most 80.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 

@@ -68,8 +68,6 @@ class Networks:
             for module in (trained.decoder, discriminator)
         ]
         wrapped, decoder_optimizer = fabric.setup(trained, optimizers[0])
-        wrapped.mark_forward_method("encode")
-        wrapped.mark_forward_method("decode_with_predicted")
         wrapped_discriminator, discriminator_optimizer = fabric.setup(discriminator, optimizers[1])
         criterion = CodecLoss(codec.sample_rate, plan.scales_per_step).to(fabric.device)
         return cls(

@@ -68,7 +68,7 @@ def begin(
     belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         file.resumed.check_belongs(belongs_to)
-    order_refinement(corpus, codec, plan, file.resumed)
+    order_refinement(corpus, split, codec, plan, file.resumed)
     stop = Agreement(cancel_event)
     networks = Networks.of(codec, plan, fabric)
     windows, steps_per_epoch = windows_to_train_on(split, codec.config, plan)

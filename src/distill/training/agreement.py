@@ -6,8 +6,8 @@ at each :meth:`Agreement.renew`; with one process it is the machine's clock.
 
 from typing import Protocol
 
+from distill import awake
 from distill.models import ranks
-from distill.training import awake
 
 
 class Stop(Protocol):

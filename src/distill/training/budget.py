@@ -10,12 +10,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from distill import awake
 from distill.durations import about, duration
 from distill.models.config import ENCODED_A_SECOND
-from distill.training import awake
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.plan import PriorPlan
 
+RUN_MINUTES, HIGH_RUN_MINUTES = 8.0, 45.0
+"""Of a whole run for which none are asked: codec and prior; and where the codec is trained in two stages."""
+CODEC_MINUTES, HIGH_CODEC_MINUTES, PRIOR_MINUTES = 5.0, 30.0, 3.0
+"""The same of its parts on their own."""
 CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
 REFINEMENT_SHARE = 0.6

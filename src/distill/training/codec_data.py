@@ -19,7 +19,7 @@ from distill.models.vqvae import ConvVQVAE
 from distill.recordings.corpus import Corpus, Recording
 from distill.recordings.passages import Passage, Split, whole_recordings
 from distill.recordings.windows import TrainingWindows, spread, validation_windows
-from distill.training.plan import CodecPlan, RefinementPlan
+from distill.training.plan import CodecPlan, WindowedPlan
 from distill.training.wrapped import WrappedCodec
 
 if TYPE_CHECKING:
@@ -55,18 +55,14 @@ class CodecData:
         return cls(windows, held_out, trained_on, steps_per_epoch)
 
 
-def windows_to_train_on(
-    split: Split, config: VQVAEConfig, plan: CodecPlan | RefinementPlan
-) -> tuple[TrainingWindows, int]:
+def windows_to_train_on(split: Split, config: VQVAEConfig, plan: WindowedPlan) -> tuple[TrainingWindows, int]:
     """Training windows of either stage, and steps of an epoch: one pass over the audio, at least ``plan.least_steps``."""
     samples = plan.window_positions * config.hop
     windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
     return windows, max(-(-windows.windows_per_epoch // (ranks.world_size() * plan.batch_size)), plan.least_steps)
 
 
-def windows_to_validate(
-    passages: Sequence[Passage], config: VQVAEConfig, plan: CodecPlan | RefinementPlan
-) -> np.ndarray:
+def windows_to_validate(passages: Sequence[Passage], config: VQVAEConfig, plan: WindowedPlan) -> np.ndarray:
     """Validation windows ``[n, C, N]`` of either stage, spread over the passages."""
     samples = plan.validation_positions * config.hop
     return validation_windows(passages, samples, config.channels, plan.validation_windows)

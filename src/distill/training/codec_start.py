@@ -93,7 +93,7 @@ def begin(
     belongs_to = {"folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         file.resumed.check_belongs(belongs_to)
-    order_codec(corpus, config, plan, file.resumed)
+    order_codec(corpus, split, config, plan, file.resumed)
     stop = Agreement(cancel_event)
     data = CodecData.of(split, config, plan)
 
@@ -103,8 +103,6 @@ def begin(
         codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
     model, optimizer = fabric.setup(codec, optimizer)
-    model.mark_forward_method("latents")
-    model.mark_forward_method("forward_with_predicted")
     codec.quantizer.expect(ranks.world_size() * plan.window_positions * plan.batch_size)
     base = None if plan.from_scratch else base_path(config)
     if file.resumed is None:

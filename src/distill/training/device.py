@@ -8,12 +8,12 @@ import torch
 
 from distill.errors import DeviceError, SettingError
 from distill.models import ranks
-from distill.training.plan import Precision, PriorPlan
+from distill.training.arithmetic import Precision
+from distill.training.plan import PriorPlan
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-DEVICES = ("auto", "cpu", "mps", "cuda")
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 """And ``16``, for which the loss is scaled (:func:`_half`)."""
 HALF_DEVICES = ("cuda",)
@@ -38,7 +38,7 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     if kind == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
     if not isinstance(kind, str) or kind not in available:
-        raise DeviceError(f"The device '{kind}' is unknown.", f"Choose one of {', '.join(DEVICES)}.")
+        raise DeviceError(f"The device '{kind}' is unknown.", f"Choose one of {', '.join(['auto', *available])}.")
     if not available[kind]:
         present = [name for name, there in available.items() if there]
         raise DeviceError(

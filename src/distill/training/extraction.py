@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from distill import awake
 from distill.codes.extract import encode_view
 from distill.codes.views import View
 from distill.models import ranks
 from distill.models.vqvae import ConvVQVAE
 from distill.recordings.passages import Passage
-from distill.training import awake
 
 _HELD_OUT, _END = -1, -2
 

@@ -16,7 +16,7 @@ from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.prior import CodePrior
 from distill.models.vqvae import ConvVQVAE
 from distill.recordings.corpus import Corpus, import_corpus
-from distill.recordings.passages import Passage
+from distill.recordings.passages import Passage, Split
 from distill.training.adversarial import refine_decoder
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import StateFile
@@ -50,11 +50,13 @@ def _train(order: dict[str, Any], state: StateFile) -> None:
     match order["do"]:
         case "codec":
             config, plan = VQVAEConfig(**order["config"]), CodecPlan.of(order["plan"])
-            train_vqvae(_corpus(order), config, plan=plan, state_file=state)
+            corpus, split = _recordings(order)
+            train_vqvae(corpus, config, plan=plan, split=split, state_file=state)
         case "refinement":
             codec = ConvVQVAE(VQVAEConfig(**order["config"]))
             codec.load_state_dict(_sent())
-            refine_decoder(codec, _corpus(order), RefinementPlan.of(order["plan"]), state_file=state)
+            corpus, split = _recordings(order)
+            refine_decoder(codec, corpus, RefinementPlan.of(order["plan"]), split=split, state_file=state)
         case "extraction":
             _extract(order)
         case "prior":
@@ -66,12 +68,9 @@ def _extract(order: dict[str, Any]) -> None:
     codec.load_state_dict(_sent())
     plan = PriorPlan.of(order["plan"])
     device = make_fabric(plan.device).device
-    by_content = {recording.sha256: recording for recording in _corpus(order).recordings}
-    train, held_out = (
-        [Passage(by_content[digest], start, stop) for digest, start, stop in order[part]]
-        for part in ("train", "held_out")
-    )
-    Extraction(codec.requires_grad_(False).eval().to(device), train, held_out, plan.transpose, device).help()
+    _, split = _recordings(order)
+    codec = codec.requires_grad_(False).eval().to(device)
+    Extraction(codec, split.train, split.held_out, plan.transpose, device).help()
 
 
 def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
@@ -104,7 +103,8 @@ def _sent() -> dict[str, Tensor]:
     return safetensors.torch.load(ranks.broadcast_bytes(b""))
 
 
-def _corpus(order: dict[str, Any]) -> Corpus:
+def _recordings(order: dict[str, Any]) -> tuple[Corpus, Split]:
+    """The recordings as this rank reads them, split as the first rank has them split."""
     with ranks.heartbeat():
         corpus = import_corpus(Path(order["folder"]), channels=order["channels"])
     if corpus.fingerprint != order["fingerprint"]:
@@ -113,4 +113,9 @@ def _corpus(order: dict[str, Any]) -> Corpus:
             "Give all machines the same folder, such as one on a shared disk.",
         )
     ranks.barrier()
-    return corpus
+    by_content = {recording.sha256: recording for recording in corpus.recordings}
+    train, held_out = (
+        tuple(Passage(by_content[digest], start, stop) for digest, start, stop in order[part])
+        for part in ("train", "held_out")
+    )
+    return corpus, Split(train, held_out, order["split"], explanation="")

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +35,9 @@ STEP_S = 600.0
 """Seconds a rank may take for what all do together. A step takes seconds at most, and so does a validation."""
 _BYE_S = 60.0
 _LOOK_S = 0.1
+_STARTED_AS = "DISTILL_LOCAL_RANK"
+"""In the environment of a process that the first one of its machine has started: which of them it is. It is known by this
+alone, as other programs leave a LOCAL_RANK behind."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Place:
     """Host and port of the first."""
     is_started: bool
     """Whether something else (torchrun, Slurm, the first process) has started all of them."""
+    local_size: int = 1
+    """How many of them are on this machine."""
+    starter: str = ""
+    """``torchrun`` or ``Slurm``, where one of them has."""
 
 
 @contextmanager
@@ -70,20 +77,19 @@ def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: s
     if place.size == 1 and strategy == "auto":
         yield True
         return
-    local = devices if not place.is_started or devices > 1 else place.local_rank + 1
-    check_devices(kind, local)
+    device_index = find_device(kind, place)
     with _environment_kept(), _ended([] if place.is_started else _start_others(place, devices)) as children:
         store, addresses = _met(place)
         if kind == "cuda":
-            torch.cuda.set_device(place.local_rank)
+            torch.cuda.set_device(device_index)
         else:
-            torch.set_num_threads(max(1, torch.get_num_threads() // max(1, local)))
+            torch.set_num_threads(max(1, torch.get_num_threads() // place.local_size))
         backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
         timeout = timedelta(seconds=STEP_S)
         dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.size, timeout=timeout)
         try:
             asked: dict[str, int | str] = {"devices": devices, "nodes": nodes, "strategy": str(strategy)}
-            with ranks.joined(store, addresses, place.local_rank, asked):
+            with ranks.joined(store, addresses, device_index, asked):
                 if place.rank == 0:
                     try:
                         yield True
@@ -94,6 +100,7 @@ def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: s
                     _wait_for(children)
                 else:
                     _follow(place)
+                    _wait_for(children)
                     yield False
         finally:
             with _said_if_not("The group of ranks was not closed"):
@@ -109,29 +116,35 @@ def find_place(devices: int, nodes: int) -> Place:
     from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
     wanted = devices * nodes
-    address = f"{os.environ.get('MASTER_ADDR', '127.0.0.1')}:{os.environ.get('MASTER_PORT', _free_port())}"
     if TorchElasticEnvironment.detect():
         found = TorchElasticEnvironment()
-        place = Place(found.global_rank(), found.world_size(), found.local_rank(), address, True)
-        return _checked(place, wanted, "torchrun")
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        who = found.global_rank(), found.world_size(), found.local_rank(), _address(os.environ)
+        return _checked(Place(*who, True, beside, "torchrun"), wanted)
     if SLURMEnvironment.detect() and int(os.environ["SLURM_NTASKS"]) > 1:
         try:
             slurm = SLURMEnvironment(auto_requeue=False)
         except RuntimeError as error:  # it looks for settings that Slurm would not follow
             raise SettingError(f"Slurm's settings do not fit: {error}", "Correct the batch script.") from error
-        address = f"{slurm.main_address}:{slurm.main_port}"
-        return _checked(
-            Place(slurm.global_rank(), slurm.world_size(), slurm.local_rank(), address, True), wanted, "Slurm"
-        )
-    needed = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if nodes > 1 and name not in os.environ]
+        beside = int(os.environ["SLURM_NTASKS_PER_NODE"])
+        who = slurm.global_rank(), slurm.world_size(), slurm.local_rank(), f"{slurm.main_address}:{slurm.main_port}"
+        return _checked(Place(*who, True, beside, "Slurm"), wanted)
+    is_started = _STARTED_AS in os.environ
+    # On one machine the first process needs to be told nothing: what stands there was left by another program.
+    told: Mapping[str, str] = os.environ if nodes > 1 or is_started else {}
+    needed = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if nodes > 1 and name not in told]
     if needed:
         raise SettingError(
             f"--nodes {nodes} needs to know where the first machine is and which one this is: "
             f"not in the environment: {', '.join(needed)}.",
             "Set MASTER_ADDR, MASTER_PORT and NODE_RANK on every machine, or start it with torchrun or Slurm.",
         )
-    node, local_rank = _index("NODE_RANK", nodes), _index("LOCAL_RANK", devices)
-    return Place(node * devices + local_rank, wanted, local_rank, address, "LOCAL_RANK" in os.environ)
+    node, local_rank = _index("NODE_RANK", nodes), _index(_STARTED_AS, devices)
+    return Place(node * devices + local_rank, wanted, local_rank, _address(told), is_started, devices)
+
+
+def _address(told: Mapping[str, str]) -> str:
+    return f"{told.get('MASTER_ADDR', '127.0.0.1')}:{told.get('MASTER_PORT', _free_port())}"
 
 
 def _index(name: str, count: int) -> int:
@@ -148,28 +161,38 @@ def _from_environment(name: str, value: str, least: int, most: int) -> int:
     return int(value)
 
 
-def _checked(place: Place, wanted: int, starter: str) -> Place:
+def _checked(place: Place, wanted: int) -> Place:
     if wanted not in (1, place.size):
         raise SettingError(
-            f"{starter} started {place.size} processes, and --devices and --nodes ask for {wanted}.",
+            f"{place.starter} started {place.size} processes, and --devices and --nodes ask for {wanted}.",
             "Make both the same, or leave out --devices and --nodes.",
         )
     return place
 
 
-def check_devices(kind: str, wanted: int) -> None:
-    """Refuses more devices than there are.
+def find_device(kind: str, place: Place) -> int:
+    """Which of the devices of this kind that a process sees is its own: that of its place, or the only one where Slurm shows
+    each process another GPU (``--gpus-per-task 1``).
 
     Raises:
-        DeviceError: with what there is.
+        DeviceError: if there are not so many, with what there is.
     """
     there = {"cuda": torch.cuda.device_count, "mps": lambda: 1, "cpu": lambda: os.cpu_count() or 1}[kind]()
-    if wanted > there:
-        what = {"cuda": "CUDA device", "mps": "MPS device", "cpu": "processor core"}[kind]
+    if kind == "cuda" and there == 1 and place.starter == "Slurm":
+        return 0
+    found = counted(there, {"cuda": "CUDA device", "mps": "MPS device", "cpu": "processor core"}[kind])
+    elsewhere = ", or --device cuda where there are GPUs." if kind == "cpu" else "."
+    if not place.starter and place.local_size > there:
         raise DeviceError(
-            f"--devices {wanted} are more than this machine has: {counted(there, what)}.",
-            f"Use --devices {there} or fewer" + (", or --device cuda where there are GPUs." if kind == "cpu" else "."),
+            f"--devices {place.local_size} are more than this machine has: {found}.",
+            f"Use --devices {there} or fewer{elsewhere}",
         )
+    if place.local_rank >= there:
+        raise DeviceError(
+            f"Process {place.local_rank + 1} of this machine finds {found}.",
+            f"Have {place.starter} start {there} or fewer on each machine{elsewhere}",
+        )
+    return place.local_rank
 
 
 @contextmanager
@@ -204,7 +227,7 @@ def _start_others(place: Place, devices: int) -> "list[subprocess.Popen[bytes]]"
         for local_rank in range(1, devices):
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "distill", *sys.argv[1:]],
-                env={**os.environ, "LOCAL_RANK": str(local_rank)},
+                env={**os.environ, "LOCAL_RANK": str(local_rank), _STARTED_AS: str(local_rank)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
@@ -229,7 +252,9 @@ def _met(place: Place) -> tuple[Store, list[str]]:
         patience = timedelta(seconds=JOIN_S)
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun keeps one store for all of them
         store: Store = PrefixStore(
-            f"distill/{attempt}", TCPStore(host, port, None, is_host, patience, wait_for_workers=False)
+            f"distill/{attempt}",
+            # PyTorch for Windows is built without libuv, and asks for it all the same.
+            TCPStore(host, port, None, is_host, patience, wait_for_workers=False, use_libuv=sys.platform != "win32"),
         )
         store.set(f"here/{place.rank}", ranks.own_address())
         names = [f"here/{rank}" for rank in range(place.size)]

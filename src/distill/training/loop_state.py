@@ -284,12 +284,14 @@ class State(Generic[W_co]):
             self.schedule.resume(**values["schedule"])
             self.epoch = int(values["epoch"])
             self.sums = EpochSums(**values["sums"], tensors=dict(parts.get("sums", {})))
+            self.sums.step = self.schedule.own_steps(self.sums.step, values["schedule"].get("steps_per_epoch"))
             self.curves = {name: list(curve) for name, curve in values["curves"].items()}
             self.figures |= {name: float(figure) for name, figure in values["figures"].items()}
             self.best_score, self.best_loss = float(values["best_score"]), float(values["best_loss"])
             self.mark_good()
             self._good |= {name.removeprefix("good-"): part for name, part in parts.items() if name.startswith("good-")}
-            self._good_step, self._rollbacks = int(values["good_step"]), int(values["rollbacks"])
+            since_good = int(values["schedule"]["step"]) - int(values["good_step"])
+            self._good_step, self._rollbacks = self.schedule.step - since_good, int(values["rollbacks"])
             self.watch.restore(values["watch"])
             restore_random_state(parts["random"], self.devices)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -353,14 +355,15 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
 
 
 def random_state(devices: Iterable[torch.device]) -> dict[str, Tensor]:
-    """The state of PyTorch's random generators on the CPU and on each of ``devices``.
+    """The state of PyTorch's random generators on the CPU and on each of ``devices``, by its type: each rank has a GPU of its
+    own, and all go on from the first one's state, so that they replace dead codes by the same vectors.
 
     Other devices are not touched: a run on the CPU never opens a GPU that another program may be using.
     """
     states = {"cpu": torch.get_rng_state()}
     for device in devices:
         if device.type == "cuda":
-            states[str(device)] = torch.cuda.get_rng_state(device)
+            states["cuda"] = torch.cuda.get_rng_state(device)
         elif device.type == "mps":
             states["mps"] = torch.mps.get_rng_state()
     return states
@@ -370,7 +373,7 @@ def restore_random_state(tensors: Part, devices: Iterable[torch.device]) -> None
     """Restores what :func:`random_state` gave on the CPU and on each of ``devices``; other devices are not touched."""
     torch.set_rng_state(tensors["cpu"])
     for device in devices:
-        kept = tensors.get(str(device))
+        kept = tensors.get(device.type)
         if kept is not None and device.type == "cuda":
             torch.cuda.set_rng_state(kept, device)
         elif kept is not None and device.type == "mps":

@@ -20,29 +20,30 @@ from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 from distill.training.state_file import SavedState, packed
 
 
-def order_codec(corpus: Corpus, config: VQVAEConfig, plan: CodecPlan, resumed: SavedState | None) -> None:
+def order_codec(corpus: Corpus, split: Split, config: VQVAEConfig, plan: CodecPlan, resumed: SavedState | None) -> None:
     """Has the other ranks take part in training this codec."""
-    _order("codec", plan, resumed, **_recordings(corpus, config), config=asdict(config))
+    _order("codec", plan, resumed, **_recordings(corpus, split, config), config=asdict(config))
     _wait_for_readers()
 
 
-def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, resumed: SavedState | None) -> None:
+def order_refinement(
+    corpus: Corpus, split: Split, codec: ConvVQVAE, plan: RefinementPlan, resumed: SavedState | None
+) -> None:
     """Has the other ranks take part in training this codec's second stage."""
-    _order_with_codec("refinement", corpus, codec, plan, resumed)
+    _order_with_codec("refinement", corpus, split, codec, plan, resumed)
 
 
 def order_extraction(corpus: Corpus, split: Split, codec: ConvVQVAE, plan: PriorPlan) -> None:
     """Has the other ranks encode their share of the recordings."""
-    passages = {"train": _spans(split.train), "held_out": _spans(split.held_out)}
-    _order_with_codec("extraction", corpus, codec, plan, None, **passages)
+    _order_with_codec("extraction", corpus, split, codec, plan, None)
 
 
 def _order_with_codec(
-    kind: str, corpus: Corpus, codec: ConvVQVAE, plan: Plan, resumed: SavedState | None, **details: Any
+    kind: str, corpus: Corpus, split: Split, codec: ConvVQVAE, plan: Plan, resumed: SavedState | None
 ) -> None:
     """Gives an order that the codec's weights go with."""
     config = codec.config
-    _order(kind, plan, resumed, **_recordings(corpus, config), config=asdict(config), **details)
+    _order(kind, plan, resumed, **_recordings(corpus, split, config), config=asdict(config))
     if ranks.leads():
         _send(dict(codec.state_dict()))
     _wait_for_readers()
@@ -99,5 +100,12 @@ def _send(tensors: Mapping[str, Tensor]) -> None:
         ranks.broadcast_bytes(safetensors.torch.save({name: one.contiguous() for name, one in tensors.items()}))
 
 
-def _recordings(corpus: Corpus, config: VQVAEConfig) -> dict[str, Any]:
-    return {"folder": str(corpus.folder), "channels": config.channels, "fingerprint": corpus.fingerprint}
+def _recordings(corpus: Corpus, split: Split, config: VQVAEConfig) -> dict[str, Any]:
+    return {
+        "folder": str(corpus.folder),
+        "channels": config.channels,
+        "fingerprint": corpus.fingerprint,
+        "train": _spans(split.train),
+        "held_out": _spans(split.held_out),
+        "split": split.kind,
+    }

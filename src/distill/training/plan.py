@@ -17,7 +17,12 @@ from pydantic import TypeAdapter, ValidationError
 from distill import given
 from distill.errors import SettingError, StateFileError
 from distill.recordings.split import SPLIT_RULE
+from distill.training.arithmetic import Precision
 
+Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Ge(0), Le(1)]
+Weight = Annotated[float, Ge(0)]
+Rate = Annotated[float, Gt(0), Le(100.0)]
 _SIGNS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}
 
 
@@ -29,8 +34,6 @@ class StageEnd:
     minutes: float | None
 
 
-Precision = Literal["auto", "32", "bf16", "16"]
-"""Bits of the forward pass's numbers."""
 MAY_CHANGE = frozenset(
     {"epochs", "minutes", "device", "precision", "save_every_s", "first_save_s", "batch_size", "views"}
 )
@@ -51,12 +54,12 @@ class Plan:
     DEFAULT_EPOCHS: ClassVar[int]
     """The length of a run when neither epochs nor minutes are given."""
 
-    epochs: Annotated[int, Ge(1)] | None = None
+    epochs: Count | None = None
     """Epochs after which the run ends, counted from its beginning, also if it was resumed."""
     minutes: Annotated[float, Gt(0), Lt(math.inf)] | None = None
     """Minutes after which the run ends, counted in the same way; with epochs too, whichever comes first."""
-    batch_size: Annotated[int, Ge(1)] = 1
-    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
+    batch_size: Count = 1
+    learning_rate: Rate = 1e-3
     """Peak learning rate, reached after the warm-up."""
     seed: Annotated[int, Ge(0), Lt(1 << 63)] = 0
     """Every random choice of the run derives from it."""
@@ -68,7 +71,7 @@ class Plan:
     """Precision of the forward pass: ``bf16`` is faster where the device computes in it, ``16`` does the same on GPUs
     without bf16, and Apple's do neither; weights, optimizer and losses stay in 32 bits. ``auto``: what is measured to be faster
     (``distill.training.device.automatic_precision``)."""
-    least_steps: Annotated[int, Ge(1)] = 100
+    least_steps: Count = 100
     """Minimum number of steps in an epoch: on a tiny corpus, validation would otherwise take most of the time."""
     save_every_s: Annotated[float, Ge(0)] = 60.0
     """Seconds between two saved states."""
@@ -120,74 +123,74 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class CodecPlan(Plan):
+class WindowedPlan(Plan):
+    """What both stages of the codec are planned with, which learn from windows of the recordings."""
+
+    window_positions: Count = 12
+    """Code positions of a training window, a quarter of a second at the default rate: many short windows teach more than a few
+    long ones, but learning pitch needs some length (docs/codec.md)."""
+    silenced: Share = 1 / 16
+    """Share of the windows that begin or end in digital silence, so that every codec learns silence."""
+    scales_per_step: Annotated[int, Ge(1), Le(7)] = 2
+    """How many of the mel distance's seven window lengths each step uses."""
+    validation_windows: Count = 8
+    """Maximum number of windows to validate on, from the held-out and from the training recordings each."""
+    validation_positions: Count = 94
+    """Code positions of such a window."""
+
+
+@dataclass(frozen=True)
+class CodecPlan(WindowedPlan):
     """The settings of one run of the codec's first stage."""
 
     STATE_KIND: ClassVar[str] = "codec"
     DEFAULT_EPOCHS: ClassVar[int] = 100
-    batch_size: Annotated[int, Ge(1)] = 16
-    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 3e-3
+    batch_size: Count = 16
+    learning_rate: Rate = 3e-3
     continuous_steps: Annotated[int, Ge(0)] = 30
     """Steps before quantisation begins, so that k-means places the codebooks among latents that already mean something."""
-    window_positions: Annotated[int, Ge(1)] = 12
-    """Code positions of a training window, a quarter of a second at the default rate: many short windows teach more than a few
-    long ones, but learning pitch needs some length (docs/codec.md)."""
-    silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
-    """Share of the windows that begin or end in digital silence, so that every codec learns silence."""
-    scales_per_step: Annotated[int, Ge(1), Le(7)] = 2
-    """How many of the mel distance's seven window lengths each step uses."""
-    validation_windows: Annotated[int, Ge(1)] = 8
-    """Maximum number of windows to validate on, from the held-out and from the training recordings each."""
-    validation_positions: Annotated[int, Ge(1)] = 94
-    """Code positions of such a window."""
-    least_steps: Annotated[int, Ge(1)] = 300
+    least_steps: Count = 300
     """Minimum number of steps in an epoch: with fewer, validation would take more than a twentieth of the time."""
     from_scratch: bool = False
     """Whether to start from random weights even if a base codec fits."""
-    good_every: Annotated[int, Ge(1)] = 25
+    good_every: Count = 25
     """Steps in a row without trouble after which the state is kept as one to go back to."""
 
 
 @dataclass(frozen=True)
-class RefinementPlan(Plan):
+class RefinementPlan(WindowedPlan):
     """The settings of one run of the codec's second stage."""
 
     STATE_KIND: ClassVar[str] = "codec refinement"
     DEFAULT_EPOCHS: ClassVar[int] = 100
-    batch_size: Annotated[int, Ge(1)] = 4
-    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 2e-4
-    least_steps: Annotated[int, Ge(1)] = 50
-    discriminator_learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
+    batch_size: Count = 4
+    learning_rate: Rate = 2e-4
+    least_steps: Count = 50
+    discriminator_learning_rate: Rate = 1e-3
     """Peak learning rate of the discriminator. One as slow as the decoder gives no useful gradient for hundreds of steps
     (measured: docs/codec.md)."""
-    discriminator_width: Annotated[int, Ge(1)] = 16
+    discriminator_width: Count = 16
     """Channels of the discriminator's layers."""
     discriminator_first_steps: Annotated[int, Ge(0)] = 100
     """Steps at the beginning in which only the discriminator trains: an untrained one would mislead the decoder."""
-    discriminator_first_share: Annotated[float, Ge(0), Le(1)] = 0.1
+    discriminator_first_share: Share = 0.1
     """Those steps take at most this share of the stage, however short it is."""
-    mel_weight: Annotated[float, Ge(0)] = 15.0
+    mel_weight: Weight = 15.0
     """Weight of the mel distance in the decoder's loss."""
-    feature_weight: Annotated[float, Ge(0)] = 2.0
+    feature_weight: Weight = 2.0
     """Weight of the distance between the discriminator's features."""
-    adversarial_weight: Annotated[float, Ge(0)] = 1.0
+    adversarial_weight: Weight = 1.0
     """Weight of the adversarial loss."""
-    window_positions: Annotated[int, Ge(1)] = 47
-    """Code positions of a training window, about a second at the default rate."""
-    silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
-    """Share of the windows that begin or end in digital silence."""
-    scales_per_step: Annotated[int, Ge(1), Le(7)] = 2
-    """How many of the mel distance's seven window lengths each step uses."""
-    validation_windows: Annotated[int, Ge(1)] = 16
-    """Maximum number of held-out windows to validate on."""
-    validation_positions: Annotated[int, Ge(1)] = 94
-    """Code positions of such a window."""
-    average_decay: Annotated[float, Ge(0), Le(1)] = 0.999
+    window_positions: Count = 47
+    """About a second at the default rate."""
+    validation_windows: Count = 16
+    """From the held-out recordings."""
+    average_decay: Share = 0.999
     """Decay of the moving average of the decoder's weights, per step."""
     worst_mel: Annotated[float, Ge(0)] = 1.5
     """The stage is discarded if the held-out mel distance ends above this many times its first value, whatever other measures
     say."""
-    max_bad_steps: Annotated[int, Ge(1)] = 20
+    max_bad_steps: Count = 20
     """The stage fails after so many losses in a row that are not finite; a single such step is skipped."""
 
 
@@ -197,15 +200,15 @@ class PriorPlan(Plan):
 
     STATE_KIND: ClassVar[str] = "prior"
     DEFAULT_EPOCHS: ClassVar[int] = 50
-    batch_size: Annotated[int, Ge(1)] = 8
-    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
-    least_steps: Annotated[int, Ge(1)] = 50
-    infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
+    batch_size: Count = 8
+    learning_rate: Rate = 1e-3
+    least_steps: Count = 50
+    infill_share: Share = 0.25
     """Share of the steps that teach infilling: predicting codes that lead to a known continuation."""
-    views: Annotated[int, Ge(1)] = 24
+    views: Count = 24
     """Number of views (augmented versions, ``codes/views.py``) in which each recording is encoded before training begins; fewer
     if encoding would take more than ``extraction_share`` of the minutes."""
-    fresh_share: Annotated[float, Ge(0), Le(1)] = 1 / 12
+    fresh_share: Share = 1 / 12
     """Share of each epoch's positions that are encoded in new views while training goes on, which takes about a seventh of the
     time."""
     transpose: Annotated[float, Ge(0), Le(12)] = 2.0
@@ -216,7 +219,7 @@ class PriorPlan(Plan):
     """Whether to start from the codec's codebooks alone even if a base prior fits."""
     patience: Annotated[float, Gt(0), Le(1)] = 0.3
     """Early stopping: the share of the run for which the held-out loss may stay worse than its best; 1 never stops early."""
-    good_every: Annotated[int, Ge(1)] = 25
+    good_every: Count = 25
     """Steps in a row without trouble after which the state is kept as one to go back to."""
 
 

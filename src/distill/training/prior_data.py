@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from distill import awake
 from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes
 from distill.codes.views import is_transposed
@@ -21,7 +22,6 @@ from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Passage, Split
 from distill.recordings.split import SPLIT_RULE, split_corpus
 from distill.recordings.windows import spread
-from distill.training import awake
 from distill.training.budget import CODEC_SHARE, LEAST_TO_LEARN
 from distill.training.extraction import Extraction
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice

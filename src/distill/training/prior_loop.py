@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill import awake
 from distill.errors import CorpusError, RankError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig
@@ -18,7 +19,6 @@ from distill.models.prior import CodePrior
 from distill.recordings.corpus import Corpus
 from distill.recordings.passages import Split
 from distill.sizes import possible_sizes
-from distill.training import awake
 from distill.training.agreement import Stop
 from distill.training.candidates import worth_hearing
 from distill.training.checkpoint import Checkpoint, StateFile
@@ -111,7 +111,7 @@ def train_prior(
     plan, data, stop, state, checkpoint = begun.plan, begun.data, begun.stop, begun.state, begun.checkpoint
     schedule, file_count, is_held_out = state.schedule, inputs.corpus.file_count, inputs.split.is_held_out
 
-    cancelled = False
+    cancelled, others_wait = False, True
     while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         with ranks.heartbeat():
@@ -119,8 +119,8 @@ def train_prior(
         if has_grown:
             begun.keep_codes(file, tell)
         tokens, transposed = data.epoch(state.epoch, plan)
-        send_epoch(tokens, transposed)
         try:
+            send_epoch(tokens, transposed)
             train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, stop, checkpoint, transposed)
             cancelled = not schedule.finished and stop.is_set()
             if cancelled:  # before the unfinished epoch is validated: a resumed run must not notice the stop
@@ -133,6 +133,7 @@ def train_prior(
             if state.epoch == 0:
                 raise
             tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
+            others_wait = False  # they have come to the same end
             break
         planned_s = schedule.remaining_s
         stops_early = end_prior_epoch(state, train_loss, validation, plan)
@@ -141,11 +142,14 @@ def train_prior(
             saved_s = planned_s - schedule.remaining_s
             losses = state.curves["train_loss"], state.curves["val_loss"]
             tell(Notice(nothing_more(*losses, saved_s, is_held_out)))
-    else:
-        send_no_epoch()
     stopped_early = schedule.cooldown is not None and not cancelled
     if not cancelled:
         checkpoint.save_end()
+    if others_wait:
+        try:
+            send_no_epoch()
+        except RankError as error:
+            tell(Notice(f"{error.what} The training was over by then, so nothing of it is lost.", is_warning=True))
 
     begun.prior.load_state_dict(state.best_weights)
     outcome = ended(state, file_count, stopped_early, is_held_out)

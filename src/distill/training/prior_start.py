@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from distill import awake
 from distill.codes.descriptions import Description, entry_descriptions, linear_map
 from distill.models import ranks
 from distill.models.base_prior import base_prior_path, start_from_base_prior
@@ -20,7 +21,6 @@ from distill.models.vqvae import ConvVQVAE
 from distill.recordings.corpus import Corpus, import_corpus
 from distill.recordings.passages import Passage, Split
 from distill.sizes import OF_PRIOR, prior_config_for
-from distill.training import awake
 from distill.training.agreement import Agreement
 from distill.training.budget import charged_seconds
 from distill.training.checkpoint import Checkpoint, StateFile

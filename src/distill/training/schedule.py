@@ -89,6 +89,7 @@ class Schedule:
         """The progress of the run as plain JSON, for :meth:`resume`."""
         return {
             "step": self.step,
+            "steps_per_epoch": self._steps_per_epoch,
             "elapsed_s": self.elapsed_s,
             "reserved_s": self._reserved,
             "peak_rate": self.peak_rate,
@@ -103,13 +104,21 @@ class Schedule:
         reserved_s: float = 0.0,
         peak_rate: float | None = None,
         rest: Mapping[str, Any] | None = None,
+        steps_per_epoch: int | None = None,
     ) -> None:
         """Continues an earlier run from what :meth:`values` gave; ``rest`` is its cool-down."""
-        self.cooldown = None if rest is None else Cooldown(**rest)
-        self.step = int(step)
+        self.cooldown = None
+        if rest is not None:
+            self.cooldown = Cooldown(**{**rest, "step": self.own_steps(rest["step"], steps_per_epoch)})
+        self.step = self.own_steps(step, steps_per_epoch)
         self._started = self._clock() - float(elapsed_s)
         self._reserved = float(reserved_s)
         self.peak_rate = self.peak_rate if peak_rate is None else float(peak_rate)
+
+    def own_steps(self, step: int, steps_per_epoch: int | None) -> int:
+        """How many steps of this run are as many epochs as ``step`` steps were where an epoch had ``steps_per_epoch`` of them:
+        with more ranks, or a larger batch, it has fewer. None where an earlier version did not save how many it had."""
+        return int(step) * self._steps_per_epoch // int(steps_per_epoch or self._steps_per_epoch)
 
     @property
     def elapsed_s(self) -> float:

@@ -207,6 +207,8 @@ def train_vqvae_epoch(begun: Begun, callback: MetricsCallback) -> VQEpochResult:
         "code_counts", torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
     )
     model.train()
+    # By the same sums on all ranks they stay equal, unless their machines' processors round differently.
+    ranks.broadcast_tensors(quantizer.buffers())
     while sums.step < begun.data.steps_per_epoch:
         started = time.monotonic()
         batch = windows.batch(state.epoch, sums.step, plan.batch_size, ranks.rank())
@@ -271,7 +273,8 @@ def train_step(
     is_quantizing = model.module.quantizer.started
     with fabric.autocast():
         output, predicted = model.forward_with_predicted(audio, is_quantizing)
-    parts = criterion(model.module, output.reconstruction.float(), predicted, audio, draw)
+    output, predicted = fabric.strategy.precision.convert_output((output, predicted))  # losses are computed in 32 bits
+    parts = criterion(model.module, output.reconstruction, predicted, audio, draw)
     loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)

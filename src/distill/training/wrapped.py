@@ -1,7 +1,8 @@
 """The models as Fabric wraps them, typed by what the loops call. ``Fabric.setup`` itself returns Any.
 
-A wrapped module computes in the run's precision when it is called, or when a method is called that was marked as a forward
-method; ``module`` is the module itself, on which a method runs as it stands.
+A wrapped module computes in the run's precision when it is called, and gives its results in 32 bits. Any other method of it is
+that of the module itself: it runs as it stands, and in the run's precision within ``Fabric.autocast`` alone, after which the
+precision's ``convert_output`` makes 32 bits of the results.
 """
 
 from typing import Protocol, TypeVar
@@ -31,9 +32,6 @@ class Wrapped(Protocol[M_co]):
 
     def requires_grad_(self, requires_grad: bool = True) -> object:
         """Whether its parameters get gradients."""
-
-    def mark_forward_method(self, method: str) -> None:
-        """From now on this method too computes in the run's precision."""
 
 
 class WrappedPrior(Wrapped[CodePrior], Protocol):

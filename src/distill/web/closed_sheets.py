@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import sync_folder
-from distill.web import sheet_files, sheets
+from distill.web import places, sheet_files, sheets
 from distill.web.sheet_files import About, Sheet
 
 CLOSED_DAYS = 30
@@ -42,27 +42,29 @@ def damaged() -> list[LibraryError]:
 
 
 def _all() -> tuple[list[Closed], list[LibraryError]]:
-    found, wrong = [], []
-    for folder in sheet_files.folder().glob(f"*{_GONE}"):
-        try:
-            about, since = sheet_files.about_of(folder / "sheet.json"), folder.stat().st_mtime
-        except FileNotFoundError:  # opened again at this moment
-            continue
-        except LibraryError as error:
-            wrong.append(error)
-        else:
-            now, days = datetime.now(UTC), timedelta(days=CLOSED_DAYS)
-            until = datetime.fromtimestamp(since, UTC) + days
-            if until <= now and (folder / _SPARED).exists():
-                shutil.rmtree(folder, ignore_errors=True)  # what a system refuses to delete stays on the list
-            elif until <= now:
-                until = now + days
-                # Where it cannot be written (opened again at this moment, a disk that is only read) nothing is deleted either.
-                with suppress(OSError):
-                    (folder / _SPARED).touch()  # which dates the folder anew
-            if about is not None and folder.is_dir():
-                found.append(Closed(about, until))
-    return found, wrong
+    return places.readable(_read, sheet_files.folder().glob(f"*{_GONE}"))
+
+
+def _read(folder: Path) -> Closed | None:
+    """The closed sheet in a folder; None where it is there no more, be it that its days are over.
+
+    Raises:
+        LibraryError: if it cannot be read.
+    """
+    try:
+        about, since = sheet_files.about_of(folder / "sheet.json"), folder.stat().st_mtime
+    except FileNotFoundError:  # opened again at this moment
+        return None
+    now, days = datetime.now(UTC), timedelta(days=CLOSED_DAYS)
+    until = datetime.fromtimestamp(since, UTC) + days
+    if until <= now and (folder / _SPARED).exists():
+        shutil.rmtree(folder, ignore_errors=True)  # what a system refuses to delete stays on the list
+    elif until <= now:
+        until = now + days
+        # Where it cannot be written (opened again at this moment, a disk that is only read) nothing is deleted either.
+        with suppress(OSError):
+            (folder / _SPARED).touch()  # which dates the folder anew
+    return Closed(about, until) if about is not None and folder.is_dir() else None
 
 
 def close(given: str) -> None:

@@ -83,6 +83,8 @@ class Graft(Cells):
     do: Literal["graft", "swap"]
     other: SheetId
     other_first: Column
+    other_version: int | None = None
+    """That is looked at; as it is where it is None."""
 
 
 class Take(BaseModel):

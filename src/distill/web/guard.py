@@ -13,18 +13,15 @@ import json
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import urlsplit
 
-from distill.errors import SettingError
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from distill.errors import SettingError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LONGEST_BODY = 2**20
@@ -147,15 +144,7 @@ class Door:
 
     def admits(self, cookies: str) -> bool:
         """Whether who sends these cookies may see more than the page that asks for the password, if there is one."""
-        return self.lock is None or self.lock.admits(self._ticket_in(cookies))
-
-    def _ticket_in(self, cookies: str) -> str:
-        """What the cookie of this server holds; empty without one."""
-        for pair in cookies.split(";"):
-            name, _, value = pair.strip().partition("=")
-            if name == self.cookie:
-                return value
-        return ""
+        return self.lock is None or self.lock.admits(cookie_parser(cookies).get(self.cookie, ""))
 
 
 _LATER = MappingProxyType({"retry-after": "5"})
@@ -164,7 +153,7 @@ _LATER = MappingProxyType({"retry-after": "5"})
 class Before(ABC):
     """Stands before a whole app (ASGI) and decides about every request; nothing else than HTTP comes through."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -195,7 +184,7 @@ class Before(ABC):
 class Guard(Before):
     """Stands before the page: refuses what is foreign and dresses what goes out."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], door: Door) -> None:
+    def __init__(self, app: ASGIApp, door: Door) -> None:
         super().__init__(app)
         self._door = door
 

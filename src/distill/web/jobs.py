@@ -272,11 +272,10 @@ def interrupt(process: Mapping[str, Any] | None) -> None:
 def first_of_its_lane(folder: Path) -> bool:
     """Whether no job that came before is still waiting or at work in the same lane."""
     own = _read(folder)
-    earlier = [path for path in sorted(_folder().glob("*/")) if path.name < folder.name]
     return own is None or not any(
-        before.lane == own.lane and before.is_alive and not _told(before.folder / "ended.json")
-        for path in earlier
-        if (before := _read(path)) is not None
+        one.lane == own.lane and not _told(one.folder / "ended.json") and one.is_alive
+        for one in _all()
+        if one.id < own.id
     )
 
 

@@ -22,7 +22,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"--recordings FOLDER says where they are", _NOW_THERE),
     (r"or export it without --with-recordings", f"or {_MODEL_ALONE}"),
     (r"Export it without --with-recordings, and pass", f"{_MODEL_ALONE[0].upper()}{_MODEL_ALONE[1:]}, and pass"),
-    (r"use: distill models export --with-recordings", "choose “With its recordings” under Export"),
+    (r"use: distill models export .* --with-recordings", "choose “With its recordings” under Export"),
     (r"If it was moved, say where: --given FILE", "Put it back where it was"),
     (
         r"If you have a copy of the original file, say where: --given FILE",
@@ -33,6 +33,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"is in the trash: distill models restore .*", "is in the trash, in Library"),
     (r"See what is in it with: distill \S+ list --trash", "See what is in it in Library"),
     (r"If it was moved: distill models import ITS-FILE --in-place", "If it was moved, import its file in Library"),
+    (r"\. If it is no longer wanted: distill models delete PATH", "; or delete it there."),
     (r": distill models import COPY --in-place", ", import that in Library"),
     (r"See all models with: distill models list\. Or .*", "See all models in Library."),
     (r"Give the path, or another name to one of them: distill .*", "Give one of them another name in Library."),

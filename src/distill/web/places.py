@@ -19,12 +19,13 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from distill.errors import CorpusError, LibraryError
 from distill.files.atomic import write_json
-from distill.files.home import expanded, home
+from distill.files.home import as_found, as_noted, expanded, home
 from distill.files.names import advice_on_missing, free_path, stem_from
 from distill.files.regular import absolute, is_file, is_folder, is_link
 from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
@@ -37,6 +38,7 @@ from distill.web.learned import gone, sound_of_learned
 _MOST_FOLDERS = 500
 _SOUNDING = AUDIO_SUFFIXES | MORE_SUFFIXES | FILM_SUFFIXES
 _one_at_a_time = threading.Lock()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -212,12 +214,22 @@ def model(given: str) -> ModelEntry:
     Raises:
         LibraryError: if there is none, or its file is gone.
     """
+    entry = listed(given)
+    if not entry.is_there:
+        raise LibraryError(
+            f"The file of '{entry.name}' is gone from {entry.path.parent}.", "Move it back, or import it again."
+        )
+    return entry
+
+
+def listed(given: str) -> ModelEntry:
+    """The same, be its file gone.
+
+    Raises:
+        LibraryError: if there is none.
+    """
     for entry in library().models():
         if model_id(entry) == given:
-            if not entry.is_there:
-                raise LibraryError(
-                    f"The file of '{entry.name}' is gone from {entry.path.parent}.", "Move it back, or import it again."
-                )
             return entry
     raise LibraryError(
         "There is no such model in the library.", "Choose another one; it may have been renamed or deleted."
@@ -342,10 +354,16 @@ def _notes() -> Path:
 
 def _all() -> tuple[list[Collection], list[LibraryError]]:
     """What was noted of folders, and what to say of the notes that cannot be read."""
-    found, wrong = [], []
-    for path in sorted(_notes().glob("*.json")):
+    return readable(_read, sorted(_notes().glob("*.json")))
+
+
+def readable(read: Callable[[Path], T | None], paths: Iterable[Path]) -> tuple[list[T], list[LibraryError]]:
+    """What ``read`` makes of those that are there, and what to say of those that cannot be read."""
+    found: list[T] = []
+    wrong: list[LibraryError] = []
+    for path in paths:
         try:
-            one = _read(path)
+            one = read(path)
         except LibraryError as error:
             wrong.append(error)
         else:
@@ -362,7 +380,7 @@ def _read(path: Path) -> Collection | None:
     try:
         told = json.loads(path.read_bytes())
         return Collection(
-            path.stem, str(told["folder"]), [str(name) for name in told["left_out"]], bool(told["is_own"])
+            path.stem, as_found(str(told["folder"])), [str(name) for name in told["left_out"]], bool(told["is_own"])
         )
     except FileNotFoundError:
         return None
@@ -374,5 +392,5 @@ def _read(path: Path) -> Collection | None:
 
 
 def _write(one: Collection) -> Collection:
-    write_json(_notes() / f"{one.id}.json", asdict(one))
+    write_json(_notes() / f"{one.id}.json", asdict(one) | {"folder": as_noted(one.folder)})
     return one

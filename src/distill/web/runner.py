@@ -59,7 +59,8 @@ def _command(folder: Path, at: int, words: list[str]) -> int:
             env={**os.environ, **own},
         )
         try:
-            (folder / "progress.json").unlink(missing_ok=True)
+            with suppress(OSError):  # the page reads it just now (Windows): the command soon tells its own
+                (folder / "progress.json").unlink(missing_ok=True)
             write_json(folder / "running.json", {"at": at, "process": process_of(process.pid)})
             if (folder / "stop").exists():  # asked between the last look and now
                 jobs.interrupt(process_of(process.pid))

@@ -9,6 +9,7 @@ Like the dashboard's server it never loads PyTorch; the workers do (``worker.py`
 import base64
 import inspect
 import logging
+import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
@@ -25,8 +26,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
-from distill.audio.rate import SAMPLE_RATE
 from distill.durations import about, duration
 from distill.errors import DistillError, LibraryError, ModelFileError, OutputError, SettingError
 from distill.files.atomic import output_error
@@ -36,7 +37,6 @@ from distill.models.health import LEVEL_NAMES
 from distill.web.answers import Wrong
 from distill.web.app import add_words
 from distill.web.frames import Message
-from distill.web.guard import Receive, Scope, Send
 from distill.web.pool import Pool, TooManyError
 from distill.web.service_words import (
     BODY,
@@ -45,7 +45,7 @@ from distill.web.service_words import (
     GIVES_SOUND,
     MOST_OTHERS,
     WRONG,
-    Editing,
+    EditRequest,
     GenerateRequest,
     Served,
 )
@@ -53,8 +53,8 @@ from distill.web.token import Gate
 from distill.web.worker import Worker
 
 _JSON_BYTES = (MOST_OTHERS + 1) * 2_000_000
-_SECOND_BYTES = SAMPLE_RATE * 2 * 4
-"""A second of stereo in 32 bits."""
+_SECOND_BYTES = 192_000 * 2 * 4
+"""A second of stereo at the highest usual rate, in 32 bits."""
 Name = Annotated[str, PathParameter(max_length=255)]
 
 
@@ -63,7 +63,7 @@ class Limits:
     """What one server does for its clients."""
 
     longest_seconds: float = 600.0
-    """Of sound, taken or made at once."""
+    """Of sound, taken or made at once; new audio has a limit of its own beside it."""
     workers: int = 1
     waiting: int = 16
 
@@ -142,7 +142,7 @@ class _Desk:
                 async for _ in request.stream():
                     pass
                 raise
-            with _named({f"{folder}/": "", str(self.models[model]): model}):
+            with _named({f"{folder}{os.sep}": "", str(self.models[model]): model}):
                 yield Path(folder)
 
     @asynccontextmanager
@@ -177,7 +177,7 @@ class _Desk:
         held.callback(_close, parts)
         said, start = dict[str, Any](), b""
         while not start:  # a part without bytes is a sign of life
-            first = await anyio.to_thread.run_sync(_next, parts)
+            first = await anyio.to_thread.run_sync(next, parts, None)
             if first is None:
                 raise DistillError("Nothing came of it.", "This is a fault in Distill.")
             if await request.is_disconnected():
@@ -186,7 +186,7 @@ class _Desk:
 
         async def content() -> AsyncIterator[bytes]:
             yield start
-            while (part := await anyio.to_thread.run_sync(_next, parts)) is not None:
+            while (part := await anyio.to_thread.run_sync(next, parts, None)) is not None:
                 yield part[1]
 
         # With the length told beforehand a client notices when the sound was cut off.
@@ -289,7 +289,7 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
         return await desk.parts(request, "draw whole", model, {"x-distill-seed": str(seed)}, wanted.format, **words)
 
     @placed.post("/edit", responses=GIVES_CODES, response_class=Response)
-    async def edit(model: Name, asked: Editing, request: Request) -> Response:
+    async def edit(model: Name, asked: EditRequest, request: Request) -> Response:
         """Codes, changed."""
         operations = [vars(one) for one in asked.operations()]
         folder: Path = request.state.folder
@@ -352,10 +352,6 @@ def _close(parts: Generator[Message, None, None]) -> None:
     """Has no more parts made. Where a thread is still at work on one, as when the server ends, it ends with its worker."""
     if inspect.getgeneratorstate(parts) != inspect.GEN_RUNNING:
         parts.close()
-
-
-def _next(parts: Iterator[Message]) -> Message | None:
-    return next(parts, None)
 
 
 def _served(name: str, path: Path, limits: Limits) -> Served:

@@ -53,7 +53,7 @@ class Served(BaseModel):
     has_prior: bool
     """Whether it can make new audio."""
     longest_seconds: float
-    """The most that is taken or made at once."""
+    """The most that is taken at once. New audio is no longer either, nor longer than ``distill generate`` makes it."""
 
 
 class GenerateRequest(BaseModel):
@@ -114,7 +114,7 @@ class Edit(BaseModel):
         return Operation(self.do, value, {name: str(given) for name, given in rest.items()})
 
 
-class Editing(BaseModel):
+class EditRequest(BaseModel):
     """A sound as codes, and what is to be done to it, in this order."""
 
     model_config = ConfigDict(extra="forbid")

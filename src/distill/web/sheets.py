@@ -42,19 +42,25 @@ def damaged() -> list[LibraryError]:
     return _all()[1]
 
 
-def sheet(given: str) -> Sheet:
+def sheet(given: str, version: int | None = None) -> Sheet:
     """One of them as it is now.
+
+    Args:
+        version: of the copy that whoever asks has; None where they take it as it is.
 
     Raises:
         LibraryError: if there is none, or its files are damaged.
+        SettingError: if it was changed since that version, in another tab.
     """
     own = sheet_files.folder() / given
     if not sheet_files.is_open(given):
         raise LibraryError("This sound is not open any more.", "Open it again in Codes.")
     with turn:
-        if own in _cache and _cache[own][0] == sheet_files.marks(own):
-            return _cache[own][1]
-        return _remember(own, sheet_files.read(own))
+        is_known = own in _cache and _cache[own][0] == sheet_files.marks(own)
+        one = _cache[own][1] if is_known else _remember(own, sheet_files.read(own))
+    if version not in (None, one.version):
+        raise SettingError("This sound was just changed in another tab.", "Look at it as it is now, and choose again.")
+    return one
 
 
 def untouched(name: str, codec: str, codes: np.ndarray) -> Sheet | None:
@@ -127,25 +133,13 @@ def do(
         SettingError: if the sheet was changed meanwhile, in another tab, or would be too long.
     """
     with turn:
-        now = check_unchanged(based_on)
+        now = sheet(based_on.about.id, based_on.version)
         check_room(len(codes))
         grid = np.concatenate([codes, locked.astype(np.int64)], axis=1)
         step = step_between(words, now.history.grid, grid)
         step = dataclasses.replace(step, pair=f"{pair}:{other}" if pair else "")
         sheet_files.append_step(now.about.id, step)
         return _changed(now, now.history.do(step)), step
-
-
-def check_unchanged(known: Sheet) -> Sheet:
-    """The sheet as it is now, if nothing was done to it since it was read.
-
-    Raises:
-        SettingError: if it was changed meanwhile, in another tab.
-    """
-    now = sheet(known.about.id)
-    if now.version != known.version:
-        raise SettingError("This sound was just changed in another tab.", "Look at it there, or reload this page.")
-    return now
 
 
 def check_room(columns: int) -> None:
@@ -158,10 +152,17 @@ def check_room(columns: int) -> None:
         raise SettingError("The sound would get too long.", f"Keep it below {LONGEST_COLUMNS} columns.")
 
 
-def back_or_forth(given: str, way: Way) -> list[tuple[Sheet, Step]]:
-    """One step back or forth again, and that step; in two sheets where they were swapped; nothing where there is no step."""
+def back_or_forth(given: str, way: Way, version: int | None = None) -> list[tuple[Sheet, Step]]:
+    """One step back or forth again, and that step; in two sheets where they were swapped; nothing where there is no step.
+
+    Args:
+        version: as for :func:`sheet`.
+
+    Raises:
+        SettingError: if the sheet was changed since that version, in another tab.
+    """
     with turn:
-        now = sheet(given)
+        now = sheet(given, version)
         steps = now.history.past if way == "undo" else now.history.future
         if not steps:
             return []
@@ -216,13 +217,5 @@ def _changed(one: Sheet, history: History) -> Sheet:
 
 def _all() -> tuple[list[About], list[LibraryError]]:
     """Open sheets, and what to say of those that cannot be read."""
-    found, wrong = [], []
-    for path in sorted(sheet_files.folder().glob("*/sheet.json")):
-        if sheet_files.is_id(path.parent.name):
-            try:
-                about = sheet_files.about_of(path)
-            except LibraryError as error:
-                wrong.append(error)
-            else:
-                found += [] if about is None else [about]
-    return found, wrong
+    paths = sorted(sheet_files.folder().glob("*/sheet.json"))
+    return places.readable(sheet_files.about_of, [path for path in paths if sheet_files.is_id(path.parent.name)])

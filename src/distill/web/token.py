@@ -9,16 +9,16 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from distill.counted import counted
 from distill.errors import OutputError, SettingError
 from distill.files.atomic import discard
 from distill.files.regular import first_line
-from distill.web.guard import Before, Message, Receive, Scope, Send, length_refusal, refuse
+from distill.web.guard import Before, length_refusal, refuse
 
 VARIABLE = "DISTILL_TOKEN"
 SHORTEST = 16
@@ -81,9 +81,7 @@ class Gate(Before):
         longest: bytes of a request's body, by the end of its path; ``""`` is the end of every other.
     """
 
-    def __init__(
-        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], token: str, longest: dict[str, int]
-    ) -> None:
+    def __init__(self, app: ASGIApp, token: str, longest: dict[str, int]) -> None:
         super().__init__(app)
         self._digest, self._longest = hashlib.sha256(token.encode()).digest(), longest
 

@@ -6,8 +6,9 @@ Every question begins with the most seconds that are taken, so that what a heade
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
 from distill.errors import AudioFileError, DistillError, SettingError
+from distill.files.atomic import output_error
 from distill.formats.files import probe, read_blocks
 from distill.formats.wav_header import form_of, wav_header
 from distill.formats.writing import write_audio
@@ -40,8 +42,8 @@ _ALIVE: Message = ({}, b"")
 
 def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -> Message:
     """An audio file as a ``.codes`` file."""
-    codec, path = model.codec, Path(audio)
-    probe(path)
+    codec = model.codec
+    info = probe(Path(audio), partial(_check, longest=longest))
     taken = 0
 
     def counted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -51,15 +53,14 @@ def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -
             _check(taken / codec.sample_rate, longest)
             yield block
 
-    codes = encode_blocks(codec, counted(read_blocks(path, codec.channels)), model.device)
+    codes = encode_blocks(codec, counted(read_blocks(info, codec.channels)), model.device)
     save_codes(Path(out), Codes(codes, model.codes_fingerprint, taken, codec.sample_rate))
     return {"samples": taken}, b""
 
 
 def decode_whole(model: Model, _: bytes, longest: float, codes: str, audio_format: str) -> Iterator[Message]:
     """A ``.codes`` file as an audio file, in parts; the first that is not empty says how many bytes there are in all."""
-    given = load_codes(Path(codes), model.codes_fingerprint, model.codec)
-    _check(given.samples / given.sample_rate, longest)
+    given = _codes(model, codes, longest)
     return _file(decode_chunks(model.codec, given.codes, model.device), given.samples, model, audio_format)
 
 
@@ -100,18 +101,20 @@ def edit_whole(
     model: Model, _: bytes, longest: float, codes: str, others: dict[str, str], edits: list[dict[str, Any]], out: str
 ) -> Message:
     """A ``.codes`` file, changed, as another one."""
-
-    def read(path: str) -> Codes:
-        return load_codes(Path(path), model.codes_fingerprint, model.codec)
-
-    given = read(codes)
-    sounds = {name: read(path) for name, path in others.items()}
+    given = _codes(model, codes, longest)
+    sounds = {name: _codes(model, path, longest) for name, path in others.items()}
     most = int(longest * model.codec.frame_rate)
     editing = Editing(model, given, sounds.__getitem__, most)
     did = [editing.apply(Operation(one["name"], one["value"], one["details"])) for one in edits]
     edited = editing.as_codes()
     save_codes(Path(out), replace(edited, codes=edited.codes.contiguous()))
     return {"did": did}, b""
+
+
+def _codes(model: Model, path: str, longest: float) -> Codes:
+    found = load_codes(Path(path), model.codes_fingerprint, model.codec)
+    _check(found.samples / found.sample_rate, longest)
+    return found
 
 
 def _check(seconds: float, longest: float) -> None:
@@ -139,24 +142,36 @@ def _file(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iter
 
 
 def _coded(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iterator[Message]:
-    """The parts of a file whose length is known only when all of it is written."""
+    """The parts of a file whose length is known only when all of it is written.
+
+    Raises:
+        OutputError: if there is no room for it.
+    """
     channels = model.codec.channels
-    with tempfile.TemporaryDirectory(prefix="distill-") as place:
-        sound = Path(place, "sound")
-        with sound.open("wb") as raw:
-            left = samples
-            for block in blocks:
-                if block is not None:
-                    np.ascontiguousarray(block[:, :left].T).tofile(raw)
-                    left -= min(left, block.shape[1])
-                yield _ALIVE
-        whole = np.memmap(sound, np.float32, "r", shape=(samples, channels))
-        path = write_audio(Path(place, f"sound.{audio_format}"), whole.T, format=audio_format, channels=channels)
-        said: dict[str, Any] = {"bytes": path.stat().st_size}
-        with path.open("rb") as file:
-            while part := file.read(_PART_BYTES):
-                yield said, part
-                said = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix="distill-") as place:
+            sound = Path(place, "sound")
+            with sound.open("wb") as raw:
+                left = samples
+                for block in blocks:
+                    if block is not None:
+                        raw.write(block[:, :left].T.astype(np.float32).tobytes())
+                        left -= min(left, block.shape[1])
+                    yield _ALIVE
+            with sound.open("rb") as raw:
+                again = (np.frombuffer(part, np.float32).reshape(-1, channels).T for part in _parts(raw))
+                path = write_audio(Path(place, f"sound.{audio_format}"), again, format=audio_format, channels=channels)
+            said: dict[str, Any] = {"bytes": path.stat().st_size}
+            with path.open("rb") as file:
+                for part in _parts(file):
+                    yield said, part
+                    said = {}
+    except OSError as error:
+        raise output_error(Path(error.filename or "the folder for temporary files"), error) from error
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(_PART_BYTES), b"")
 
 
 def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Message]:

@@ -248,10 +248,8 @@ def _source(model: Model, index: int) -> Any:
 
 
 def _check_entry(model: Model, level: int, code: int) -> None:
-    edit.fill(
-        np.zeros((1, model.codec.num_quantizers), np.int64), edit.Selection(0, 1, (0,)), code, model.codec.codebook_size
-    )
-    edit.select(np.zeros((1, model.codec.num_quantizers), np.int64), 0, 1, (level,))
+    column = np.zeros((1, model.codec.num_quantizers), np.int64)
+    edit.fill(column, edit.select(column, 0, 1, (level,)), code, model.codec.codebook_size)
 
 
 def _grid(model: Model, body: bytes) -> Tensor:

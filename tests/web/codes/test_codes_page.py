@@ -4,7 +4,8 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 """
 
 import base64
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,11 +34,16 @@ PATIENCE_MS = 100_000
 
 
 @pytest.fixture
-def page(page: Page, server: str, model: str) -> Iterator[Page]:
+def wrong() -> list[str]:
+    """What the browser complains of; whoever means it to takes it out."""
+    return []
+
+
+@pytest.fixture
+def page(page: Page, server: str, model: str, wrong: list[str]) -> Iterator[Page]:
     """A page for the tab Codes: the browser complains of nothing, and asks no other place for anything."""
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
-    wrong: list[str] = []
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
     page.on(
         "request", lambda asked: None if asked.url.startswith((server, "blob:", "data:")) else wrong.append(asked.url)
@@ -153,7 +159,12 @@ def test_a_bar_is_found_by_its_tempo(page: Page, client: httpx.Client) -> None:
     page.keyboard.up("Alt")
     expect(page.locator("[data-test=chosen]")).to_contain_text("10 columns")
     page.reload()
-    expect(page.locator("[data-test=tempo]")).to_have_value("120")
+    tempo = page.locator("[data-test=tempo]")
+    expect(tempo).to_have_value("120")
+    drag(page, 0, (5, 30), (0, 1))
+    expect(page.locator("[data-test=chosen]")).to_contain_text("Beats")
+    tempo.fill("12000")  # as many beats as columns: a million times that, and the page would stand still
+    expect(page.locator("[data-test=chosen]")).not_to_contain_text("Beats")
 
 
 def test_by_keyboard_alone_a_sound_is_opened_beside_and_mixed_in(page: Page) -> None:
@@ -198,7 +209,7 @@ def test_no_key_is_lost_that_is_pressed_as_the_grid_gets_the_focus(page: Page) -
     expect(page.locator("[data-test=chosen]")).to_contain_text("3 columns")
 
 
-def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
+def test_two_sounds_beside_each_other(page: Page, client: httpx.Client, model: str) -> None:
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()
     press(page, "beside")
@@ -228,6 +239,23 @@ def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
     blended = rows(client, page)
     np.testing.assert_array_equal(blended[5:15, 0], other[5:15, 0])
     np.testing.assert_array_equal(blended[5:15, 1], one[5:15, 1])
+
+    # With one cell selected all of it is blended; a cell that is clicked then sounds as the code that it shows.
+    column = int(np.flatnonzero(blended[20:, 1] != other[20:, 1])[0]) + 20
+    heard = page.evaluate_handle(HEARD)
+    drag(page, 0, (column, column), (1, 1))
+    page.wait_for_function("n => n.starts === 1", arg=heard)
+    page.locator("[data-test=weight]").fill("1")
+    expect(page.locator("[data-test=snapped]")).to_contain_text("as B")
+    drag(page, 0, (column, column), (1, 1))
+    page.wait_for_function("n => n.starts === 2", arg=heard)
+    peaks = []
+    for codes in (blended, other):
+        entry = client.get(f"/api/codes/models/{model}/entries/1/{codes[column, 1]}/sound").content
+        sound, _ = soundfile.read(io.BytesIO(entry), always_2d=True)
+        peaks.append(sound[:, 0].max())
+    assert peaks[0] != pytest.approx(peaks[1], rel=1e-3)
+    assert page.evaluate("n => n.peak", heard) == pytest.approx(peaks[1], rel=1e-5)
 
 
 def test_two_sounds_of_different_length_are_seen_on_one_scale(page: Page) -> None:
@@ -285,8 +313,9 @@ def test_what_was_done_is_said_with_the_names_that_the_levels_were_given(page: P
     assert "on Groove" in (page.locator("[data-test=undo]").get_attribute("title") or "")
 
 
-def test_two_tabs_on_one_sound(page: Page, client: httpx.Client) -> None:
-    """Guards against a tab that shows, and copies, codes that another tab has long changed."""
+def test_two_tabs_on_one_sound(page: Page, client: httpx.Client, until: Callable[..., None], wrong: list[str]) -> None:
+    """Guards against an edit of columns that another tab has moved, against a tab that goes on showing what was, and against
+    a second edit that is taken for another tab's because the answer to the first has not come yet."""
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()
     page.locator(".grid-place canvas").wait_for()
@@ -296,11 +325,35 @@ def test_two_tabs_on_one_sound(page: Page, client: httpx.Client) -> None:
     assert client.post(f"/api/codes/sheets/{one}/edits", json=elsewhere).status_code == 200
     drag(page, 0, (2, 9), (0, 1))
     page.keyboard.press("m")
-    page.wait_for_function("() => document.querySelector('[data-test=undo]').title.includes('Mirrored')")
+    expect(page.locator(".message.bad")).to_contain_text("changed in another tab")
     expect(page.locator(".sheet-title small")).to_contain_text("0.64 s")
+    assert ["400" in words for words in wrong] == [True]
+    wrong.clear()
+    page.evaluate("""() => {
+        for (const key of ["m", "m"])
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    }""")
+    until(page, lambda: len(client.get(f"/api/codes/sheets/{one}").json()["past"]) == 3)
+    expect(page.locator("[data-test=said]")).to_contain_text("Mirrored")
     drag(page, 0, (4, 4), (1, 1))
     page.keyboard.press("ArrowUp")
     expect(page.locator("[data-test=chosen]")).to_contain_text("Structure")
+
+
+def test_proposals_for_what_is_not_selected_any_more_are_not_offered(page: Page, until: Callable[..., None]) -> None:
+    """Guards against a proposal that is taken where the columns it was drawn for no longer are."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    page.locator(".grid-place canvas").wait_for()
+    held: list[Route] = []
+    page.route("**/reimagine", lambda route: held.append(route))
+    drag(page, 0, (2, 9), (0, 1))
+    press(page, "reimagine")
+    until(page, lambda: bool(held))
+    drag(page, 0, (12, 19), (0, 1))
+    held[0].fulfill(json=[{"codes": "", "seed": 1, "words": "Re-imagined"}])
+    expect(page.locator(".message.bad")).to_contain_text("re-imagine it again")
+    expect(page.locator("[data-test=take-proposal]")).to_have_count(0)
 
 
 def test_the_codebook_finds_its_places(page: Page, client: httpx.Client) -> None:
@@ -365,7 +418,7 @@ def test_a_piece_that_another_tab_names_is_opened(
 
 
 def test_every_number_of_the_codebook_can_be_read(page: Page, model: str) -> None:
-    """Guards against the dark ones of the palette, whatever model they belong to."""
+    """Guards against the dark ones of the palette, whatever model they belong to, in the list of entries and in a grid."""
     page.goto("/#/codes")
     expect(page.locator("[data-test=open]").first).to_be_visible()
     least = page.evaluate("""async () => {
@@ -375,22 +428,41 @@ def test_every_number_of_the_codebook_can_be_read(page: Page, model: str) -> Non
         const bent = (one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
         const light = ([r, g, b]) => 0.2126 * bent(r / 255) + 0.7152 * bent(g / 255) + 0.0722 * bent(b / 255);
         const entry = document.body.appendChild(Object.assign(document.createElement("button"), { className: "entry" }));
-        const [r, g, b, alpha = 1] = getComputedStyle(entry).color.match(/[\\d.]+/g).map(Number);
+        const colours = [getComputedStyle(entry).color];
         entry.remove();
-        const contrast = (ground) => {
-            const words = [r, g, b].map((one, at) => alpha * one + (1 - alpha) * ground[at]);
+        const { Grid } = await import("/static/grid.js");
+        const place = document.body.appendChild(document.createElement("div"));
+        const grid = new Grid(place.appendChild(document.createElement("canvas")), 40);
+        grid.context.fillText = (words) => { if (words === 57) colours.push(grid.context.fillStyle); };
+        const sheet = { columns: 2, levels: 1, rate: 94, code: () => 57, isLocked: () => false };
+        grid.show(sheet, [Array(64).fill([0, 0, 0])]);
+        grid.draw();
+        grid.end();
+        place.remove();
+        const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+        const contrast = (colour, ground) => {
+            for (const one of [`rgb(${ground})`, colour]) { canvas.fillStyle = one; canvas.fillRect(0, 0, 1, 1); }
+            const words = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
             return (light(ground) + 0.05) / (light(words) + 0.05);
         };
-        return Math.min(...all.map(contrast));
+        return colours.map((colour) => Math.min(...all.map((ground) => contrast(colour, ground))));
     }""")
-    assert least >= 4.5
+    assert len(least) == 3, "of an entry, and of the two cells"
+    assert min(least) >= 4.5
 
 
 def test_a_sound_whose_model_is_gone_leads_to_the_library(page: Page, model: str) -> None:
-    """Guards against a page with no way on but the tabs."""
+    """Guards against a page with no way on but the tabs, and against an empty dialog beside words of undefined things."""
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()
     expect(page.locator(".grid-place canvas")).to_be_visible()
+    page.route("**/api/models", lambda route: route.fulfill(json=[]))
+    page.reload()
+    press(page, "beside")
+    expect(page.get_by_role("dialog")).to_contain_text("The model of this sound is not where it was.")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Close")).to_be_focused()
+    expect(page.locator(".message.bad")).to_have_count(0)
+    page.unroute("**/api/models")
     page.request.delete(f"/api/models/{model}")
     page.reload()
     page.locator(".alert").get_by_role("link", name="Library").click()
@@ -419,3 +491,24 @@ def test_what_is_still_being_made_ready_is_cancelled_by_space(page: Page) -> Non
     assert len(asked) == 1
     asked[0].continue_()
     expect(page.locator("[data-test=play]")).to_have_text("▶ Play")
+
+
+def test_the_original_is_heard_also_where_what_came_of_it_is_longer(page: Page) -> None:
+    """Guards against "Stop" over silence, where what is selected lies beyond the original's end."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    canvas = page.locator(".grid-place canvas")
+    canvas.focus()
+    page.keyboard.press("Control+a")
+    press(page, "repeat")
+    expect(page.locator("[data-test=undo]")).to_be_enabled()
+    page.get_by_text("Original", exact=True).click()
+    heard = page.evaluate_handle(HEARD)
+    canvas.focus()
+    page.keyboard.press("End")  # the first key comes to the grid's beginning
+    page.keyboard.press("End")
+    page.keyboard.press("Space")
+    page.wait_for_function("n => n.starts === 1", arg=heard)
+    expect(page.locator("[data-test=play]")).to_have_text("▶ Play")  # its last column is over
+    page.keyboard.press("Enter")
+    expect(page.locator(".message")).to_contain_text("The original ends before this.")

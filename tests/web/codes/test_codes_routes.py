@@ -509,6 +509,26 @@ def test_two_tabs(client: Client, sheet: Json) -> None:
         sheets.do("late", old.codes, old.locked, based_on=old)
 
 
+def test_nothing_is_changed_by_whoever_sees_what_it_was(client: Client, sheet: Json, other: Json) -> None:
+    """Guards against an edit, or an undo, of columns that another tab has moved: what is meant is what is seen."""
+    edits(client, sheet, do="delete", first=0, stop=5)
+    url, before = f"/api/codes/sheets/{sheet['id']}", now(client, sheet)
+    swap = {"do": "swap", "other": sheet["id"], "other_first": 0, "other_version": sheet["version"], **CELLS}
+    for way, seen, asked in (
+        (f"{url}/edits", sheet, {"do": "delete", "first": 20, "stop": 25}),
+        (f"{url}/undo", sheet, {}),
+        (f"{url}/redo", sheet, {}),
+        (f"/api/codes/sheets/{other['id']}/edits", other, swap),
+    ):
+        refused = client.post(way, params={"version": seen["version"]}, json=asked)
+        assert refused.status_code == 400, way
+        assert "another tab" in refused.json()["what"]
+    np.testing.assert_array_equal(now(client, sheet), before)
+    seen = client.get(url).json()["version"]
+    assert client.post(f"{url}/undo", params={"version": seen}).status_code == 200
+    assert len(now(client, sheet)) == 50
+
+
 def test_a_swap_is_done_in_both_sounds_or_in_none(
     client: Client, sheet: Json, other: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,3 +56,15 @@ def test_a_token_as_a_file_holds_it(address: str, token: str) -> None:
     for odd in ("kä" * 20, "a b" * 20, "a\nb" * 20):
         with pytest.raises(SettingError, match="The token holds"):
             Client(address, odd)
+
+
+@pytest.mark.parametrize("odd", ["http://[::1", "http://a\nb", "http://there:port"])
+def test_what_cannot_be_an_address(odd: str, token: str) -> None:
+    """Guards against httpx's own error, which is none of ours."""
+    with pytest.raises(SettingError, match="cannot be an address"):
+        Client(odd, token)
+
+
+def test_an_address_as_a_file_holds_it(address: str, token: str) -> None:
+    with Client(f" {address}\n", token) as studio:
+        assert studio.models()

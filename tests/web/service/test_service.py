@@ -192,7 +192,7 @@ def test_who_asks_for_an_hour_is_told_the_limit(studio: Client, noise: Any, save
     with pytest.raises(InputError, match="At most 8 s"):
         studio.encode("tiny", long)
     with pytest.raises(SettingError, match="bytes are more than the"):
-        studio.encode("tiny", bytes(8 * RATE * 8 + 2**20 + 1))
+        studio.encode("tiny", bytes(8 * 192_000 * 8 + 2**20 + 1))
 
 
 def test_a_short_file_cannot_hide_an_hour(studio: Client, save: Any, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from distill.errors import DistillError
+from distill.errors import DistillError, InputError
 from distill.models.header import read_header
 from distill.web import pool
 from distill.web.service import Limits, create_service
@@ -77,6 +77,43 @@ def test_no_body_is_read_without_a_place(busy: Busy, served: dict[str, Path], to
         return [taken.status_code, unknown.status_code]
 
     assert asyncio.run(ask()) == [503, 404]
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(8.0, 503), (9.0, 413)])
+def test_a_body_of_the_longest_sound_is_taken_at_any_usual_rate(
+    busy: Busy, served: dict[str, Path], token: str, seconds: float, status: int
+) -> None:
+    """Guards against a recording at 192 kHz that is refused for its size though it lasts a third of what is taken."""
+    app = create_service(served, token, Limits(longest_seconds=8, workers=1, waiting=0))
+    sound = bytes(round(seconds * 192_000 * 2 * 4))
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as asks, app.state.pool.place():
+            known = {"authorization": f"Bearer {token}"}
+            return (await asks.post("/v1/models/tiny/encode", content=sound, headers=known)).status_code
+
+    assert asyncio.run(ask()) == status, "503 is of the place, which is asked for after the size"
+
+
+def test_a_client_is_told_no_path_of_a_server_on_windows(
+    busy: Busy, served: dict[str, Path], token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against the server's folders in what a client is told, as only paths with slashes were taken out."""
+
+    def ask(_: str, *, audio: str, **__: Any) -> None:
+        raise InputError(f"{Path(audio).parent}\\sound cannot be read.", "Send another one.")
+
+    monkeypatch.setattr(busy, "ask", ask, raising=False)
+    monkeypatch.setattr("distill.web.service.os.sep", "\\")
+
+    async def encode() -> httpx.Response:
+        transport = httpx.ASGITransport(app=create_service(served, token))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as asks:
+            known = {"authorization": f"Bearer {token}"}
+            return await asks.post("/v1/models/tiny/encode", content=b"sound", headers=known)
+
+    assert asyncio.run(encode()).json()["what"] == "sound cannot be read."
 
 
 def test_no_answer_is_kept_or_guessed_at(served: dict[str, Path], token: str) -> None:

@@ -7,7 +7,7 @@ const AUDIBLE = 0.001; // 60 dB below full scale
 const at = (id) => document.getElementById(id);
 let playing = null;
 
-const settings = () => ({ temperature: Number(at("temperature").value), topP: Number(at("top-p").value) });
+const settings = {};
 
 function say(text) {
   at("state").textContent = text;
@@ -26,6 +26,15 @@ function draw(samples) {
     for (let place = from; place < to; place += 1) peak = Math.max(peak, Math.abs(samples[place]));
     context.fillRect(x, middle - peak * middle, 1, Math.max(1, 2 * peak * middle));
   }
+}
+
+// A field that says how codes are drawn. While it is empty or out of range, what it said before counts.
+function follow(field, name, value) {
+  field.valueAsNumber = settings[name] = value;
+  field.addEventListener("input", () => {
+    const { rangeUnderflow, rangeOverflow } = field.validity;
+    if (!Number.isNaN(field.valueAsNumber) && !rangeUnderflow && !rangeOverflow) settings[name] = field.valueAsNumber;
+  });
 }
 
 // Plays blocks as they come, and tells what was heard, measured behind everything that plays.
@@ -86,22 +95,28 @@ async function attempt(work) {
 }
 
 await attempt(async () => {
+  at("about").textContent = "Opening the model …"; // opened as a file, the page does not come this far
   const model = await Model.open(new URL("./", import.meta.url));
   const { channels, prior } = model.table;
   const name = model.table.name.replace(/[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, "\ufffd"); // it could pass for another
   document.title = name;
   at("name").textContent = name;
   at("about").textContent = `${channels === 1 ? "Mono" : "Stereo"}, ${model.table.sample_rate / 1000} kHz.`;
+  if (prior) {
+    follow(at("temperature"), "temperature", model.table.sampling.temperature);
+    follow(at("top-p"), "topP", model.table.sampling.top_p);
+  }
   at("compose").hidden = !prior;
   at("decode").hidden = false;
   at("play").addEventListener("click", () =>
-    attempt(() => play(model, model.spoken(model.composed(Number(at("seed").value), settings)))),
+    attempt(() => play(model, model.spoken(model.composed(Number(at("seed").value), () => settings)))),
   );
   at("stop").addEventListener("click", stop);
   at("codes").addEventListener("change", (event) =>
     attempt(async () => {
       const [file] = event.target.files;
       if (!file) return;
+      event.target.value = ""; // the same file can be chosen again
       const codes = model.codesIn(await file.arrayBuffer());
       await play(model, model.spoken(codes, codes.length));
     }),

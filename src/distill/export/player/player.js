@@ -108,19 +108,32 @@ export class Model {
     }
   }
 
-  // What distill encode writes: safetensors with one grid of 16-bit codes.
+  // The codes of a file that distill encode wrote.
   codesIn(bytes) {
-    const view = new DataView(bytes);
-    const length = Number(view.getBigUint64(0, true));
-    const table = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)));
-    const about = JSON.parse(table.__metadata__?.distill ?? "{}");
-    if (about.format !== "distill-codes" || !table.codes) throw new Error("This is not a .codes file.");
-    if (about.codec !== this.table.codec) throw new Error("Another model made these codes; they mean other sounds here.");
-    const [count, levels] = table.codes.shape;
-    const start = 8 + length + table.codes.data_offsets[0];
-    const code = (place, level) => view.getInt16(start + 2 * (place * levels + level), true);
-    return Array.from({ length: count }, (_, place) => Array.from({ length: levels }, (_, level) => code(place, level)));
+    let file;
+    try {
+      file = parsed(bytes);
+    } catch {
+      throw new Error("This is not a .codes file, or it is damaged.");
+    }
+    if (file.major > 1) throw new Error("A newer Distill wrote this file. Export this page again with it.");
+    if (file.codec !== this.table.codec) throw new Error("Another model made these codes; they mean other sounds here.");
+    return file.codes;
   }
+}
+
+// Safetensors with one grid of 16-bit codes. Whatever else it is, something in here fails.
+function parsed(bytes) {
+  const view = new DataView(bytes);
+  const length = Number(view.getBigUint64(0, true));
+  const table = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)));
+  const { format, major, codec } = JSON.parse(table.__metadata__.distill);
+  if (format !== "distill-codes") throw new Error(format);
+  const [count, levels] = table.codes.shape;
+  const start = 8 + length + table.codes.data_offsets[0];
+  const code = (place, level) => view.getInt16(start + 2 * (place * levels + level), true);
+  const row = (place) => Array.from({ length: levels }, (_, level) => code(place, level));
+  return { major, codec, codes: Array.from({ length: count }, (_, place) => row(place)) };
 }
 
 // Numbers in 0..1 from a seed (mulberry32, Tommy Ettinger, public domain).

@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -36,6 +36,9 @@ def _worker(request: Request) -> Worker:
 
 WarmWorker = Annotated[Worker, Depends(_worker)]
 """The process that has PyTorch."""
+Seen = Annotated[
+    int | None, Query(description="The version that is looked at: what was changed since then is not changed blindly.")
+]
 
 
 class Choice(BaseModel):
@@ -208,9 +211,9 @@ def rename_sheet(sheet: str, new: Name) -> SheetView:
 
 
 @router.post("/codes/sheets/{sheet}/edits")
-def change(sheet: str, asked: Edit) -> Changes:
+def change(sheet: str, asked: Edit, version: Seen = None) -> Changes:
     """Changes a sound; locked cells stay as they are."""
-    one = sheets.sheet(sheet)
+    one = sheets.sheet(sheet, version)
     if isinstance(asked, Graft):
         return _across(one, asked)
     words, codes, locked = edited(one, asked)
@@ -218,15 +221,15 @@ def change(sheet: str, asked: Edit) -> Changes:
 
 
 @router.post("/codes/sheets/{sheet}/undo")
-def undo(sheet: str) -> Changes:
+def undo(sheet: str, version: Seen = None) -> Changes:
     """Takes the last step back; a swap in both sounds, if the other has not gone on since."""
-    return Changes(changes=[_change(*moved) for moved in sheets.back_or_forth(sheet, "undo")])
+    return Changes(changes=[_change(*moved) for moved in sheets.back_or_forth(sheet, "undo", version)])
 
 
 @router.post("/codes/sheets/{sheet}/redo")
-def redo(sheet: str) -> Changes:
+def redo(sheet: str, version: Seen = None) -> Changes:
     """Takes the last undo back."""
-    return Changes(changes=[_change(*moved) for moved in sheets.back_or_forth(sheet, "redo")])
+    return Changes(changes=[_change(*moved) for moved in sheets.back_or_forth(sheet, "redo", version)])
 
 
 def of_one_model(one: Sheet, other: Sheet) -> None:
@@ -243,7 +246,7 @@ def of_one_model(one: Sheet, other: Sheet) -> None:
 
 
 def _across(one: Sheet, asked: Graft) -> Changes:
-    other = sheets.sheet(asked.other)
+    other = sheets.sheet(asked.other, asked.other_version)
     of_one_model(one, other)
     chosen = edit.select(one.codes, asked.first, asked.stop, asked.levels)
     there = where(one, chosen)
@@ -258,7 +261,7 @@ def _across(one: Sheet, asked: Graft) -> Changes:
     said, replied = f"Swapped {there} with {other.about.name}", f"Swapped with {there} of {one.about.name}"
     with sheets.turn:  # both or none: half a swap would lose what was taken out of the other
         for known in (one, other):
-            sheets.check_unchanged(known)
+            sheets.sheet(known.about.id, known.version)
         first = sheets.do(said, mine, one.locked, based_on=one, pair=pair, other=other.about.id)
         second = sheets.do(replied, yours, other.locked, based_on=other, pair=pair, other=one.about.id)
     return Changes(changes=[_change(*first), _change(*second)])

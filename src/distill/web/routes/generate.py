@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from distill.web.zipped import zipped
 
 router = APIRouter(tags=["new audio"])
 _SHOWN = 200
+_one_at_a_time = threading.Lock()
 _told: set[str] = set()
 """What whoever runs the server was warned of already."""
 
@@ -115,15 +117,15 @@ def generate(asked: Asked) -> JobView:
 
 
 @router.get("/pieces")
-def pieces(model: str | None = None) -> list[PieceView]:
-    """What was made, the newest first; with one model, or with all. Of older ones those that are kept."""
+def pieces(model: str | None = None, whole: bool = False) -> list[PieceView]:
+    """What was made, the newest first; with one model, or with all. Of older ones those that are kept, or the ``whole``."""
     _tidy()
     library = places.library()
     entries = library.models()
     origin = None if model is None else places.model(model).origin
     made = library.generations(origin)
     kept = _kept()
-    older = [one for one in made[:-_SHOWN] if one.id in kept]
+    older = [one for one in made[:-_SHOWN] if whole or one.id in kept]
     shown = [*older, *made[-_SHOWN:]]
     there = library.there(shown)
     return [_piece(one, entries, there) for one in reversed(shown)]
@@ -182,17 +184,19 @@ def presets() -> list[Preset]:
 @router.put("/presets")
 def keep_preset(preset: Preset) -> Done:
     """Keeps settings under a name, in place of those it had."""
-    _write([one for one in _presets() if one.name != preset.name] + [preset])
+    with _one_at_a_time:
+        _write([one for one in _presets() if one.name != preset.name] + [preset])
     return Done()
 
 
 @router.delete("/presets/{name}")
 def forget_preset(name: str) -> Done:
     """Forgets settings."""
-    there = _presets()
-    if all(one.name != name for one in there):
-        raise LibraryError(f"There is no preset '{name}'.", "It may have been deleted in another tab.")
-    _write([one for one in there if one.name != name])
+    with _one_at_a_time:
+        there = _presets()
+        if all(one.name != name for one in there):
+            raise LibraryError(f"There is no preset '{name}'.", "It may have been deleted in another tab.")
+        _write([one for one in there if one.name != name])
     return Done()
 
 
@@ -222,9 +226,9 @@ def _options(wanted: Settings) -> list[str | Path]:
             "--infill",
             places.sound(wanted.given),
             "--from",
-            f"{wanted.begin:.4f}",
+            str(wanted.begin),
             "--to",
-            f"{wanted.end:.4f}",
+            str(wanted.end),
         ]
     if wanted.kind == "loop" and wanted.beats is not None and wanted.bpm is not None:
         return [*words, "--loop", "--beats", str(wanted.beats), "--bpm", f"{wanted.bpm:g}"]

@@ -9,19 +9,19 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from starlette.types import Message, Receive, Scope, Send
 
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import make_folder
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX
 from distill.files.regular import absolute
-from distill.library import Library, ModelEntry, moving, trash
+from distill.library import ModelEntry, moving, trash
 from distill.library.naming import matching
 from distill.models.config import BASE_CREDITS
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web import jobs, places
-from distill.web.guard import Message, Receive, Scope, Send
 from distill.web.reports import reports_of
 from distill.web.routes.sounds import take
 from distill.web.routes.work import JobView, view
@@ -156,9 +156,7 @@ def rename(model: str, new: NewName) -> ModelView:
 @router.delete("/models/{model}")
 def delete(model: str) -> Trashed | None:
     """Moves a model into the trash; one whose file is gone is only taken off the list."""
-    library = places.library()
-    entry = _listed(library, model)
-    item = trash.delete(library, entry)
+    item = trash.delete(places.library(), places.listed(model))
     return None if item is None else _trashed(item)
 
 
@@ -290,13 +288,6 @@ def _gifts() -> Path:
         if time.time() - old.stat().st_mtime > _WAITS_S:
             old.unlink(missing_ok=True)
     return folder
-
-
-def _listed(library: Library, model: str) -> ModelEntry:
-    for entry in library.models():
-        if places.model_id(entry) == model:
-            return entry
-    raise LibraryError("There is no such model in the library.", "Look again; it may have been renamed or deleted.")
 
 
 def _view(entry: ModelEntry, pieces: int) -> ModelView:

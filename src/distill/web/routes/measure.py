@@ -174,5 +174,6 @@ def _rows(told: Mapping[str, Any]) -> list[Row]:
             )
             break
     judged = told.get("judged", {})
-    figures = judged.get("held_out") or judged.get("all") or {}
-    return rows + [Row(name=one.name, value=one.said(value), words=one.words) for one, value in known(figures)]
+    # Where nothing was held out, its figures are there, but none is known.
+    figures = known(judged.get("held_out", {})) or known(judged.get("all", {}))
+    return rows + [Row(name=one.name, value=one.said(value), words=one.words) for one, value in figures]

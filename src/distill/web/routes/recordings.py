@@ -54,6 +54,8 @@ class Report(BaseModel):
 class CollectionDetail(CollectionView):
     """A folder with its import report."""
 
+    stamp: str
+    """Changes whenever a file in it does, or what is left out; empty where the folder cannot be read."""
     report: Report | None
     """None before it was read, and after something in it has changed."""
     job: JobView | None
@@ -150,7 +152,7 @@ def one_collection(collection: str) -> CollectionDetail:
         told = last.results[0]
         report = Report(**{name: told[name] for name in Report.model_fields if name in told})
     job = None if last is None or last.state == "finished" else view(last)
-    return CollectionDetail(**_view(one).model_dump(), report=report, job=job)
+    return CollectionDetail(**_view(one).model_dump(), stamp=stamp, report=report, job=job)
 
 
 @router.post("/collections/{collection}/check")

@@ -1,6 +1,8 @@
 """Trainings, read from their folders, wherever they were started: follow and stop them."""
 
 import dataclasses
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,13 +15,13 @@ from distill.files.process import lives
 from distill.library import RunRecord
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
-from distill.runs.events import STAGES, events_file
+from distill.runs.events import events_file
 from distill.runs.renamed import found_model
-from distill.runs.status import RunStatus, changed, look
+from distill.runs.status import RunStatus, StageStatus, changed, look
 from distill.training.overfitting import memorization_threshold
 from distill.web import jobs, places
 from distill.web.answers import Done
-from distill.web.follow import follow
+from distill.web.log import Followed, follow
 from distill.web.page_words import event_for_page, for_page
 from distill.web.reports import reports_of
 from distill.web.routes.work import JobView, view
@@ -70,6 +72,8 @@ class Trainings(BaseModel):
     """All there is to see of trainings."""
 
     runs: list[RunView]
+    are_all: bool
+    """Whether there are no earlier ones on the list."""
     jobs: list[TrainingJob]
     """Those that are at work, wait in line, or failed before there was a run."""
 
@@ -105,15 +109,6 @@ class RunDetail(RunView):
     has_prior: bool
     pages: list[str]
     """Reports that lie beside the model."""
-
-
-class Events(BaseModel):
-    """What a log says beyond a place in it (``follow.py``)."""
-
-    events: list[dict[str, Any]]
-    after: int
-    check: str
-    is_new: bool
 
 
 class Now(BaseModel):
@@ -159,11 +154,15 @@ def all_runs() -> Trainings:
         for job in jobs.jobs()
         if job.lane == "training" and (not job.is_over or job.state in ("failed", "interrupted"))
     ]
-    statuses = [look_at(folder) for folder in run_folders()[:_SHOWN]]
-    unlisted = {one.run_folder for one in statuses if one.state != "running" and is_unlisted(one.run_folder)}
-    views = [_run_view(status, active) for status in statuses if status.record and status.run_folder not in unlisted]
-    pending = [TrainingJob(**view(job).model_dump(), run=_run_of(job, statuses)) for job in active]
-    return Trainings(runs=views, jobs=[job for job in pending if job.run is None or job.state == "waiting"][:10])
+    listed = (look_at(folder) for folder in run_folders() if not is_unlisted(folder))
+    views = [_run_view(status, active) for status in islice((one for one in listed if one.record), _SHOWN)]
+    begun = places.library().runs() if active else []
+    pending = [TrainingJob(**view(job).model_dump(), run=_run_of(job, begun)) for job in active]
+    return Trainings(
+        runs=views,
+        are_all=next(listed, None) is None,
+        jobs=[job for job in pending if job.run is None or job.state == "waiting"],
+    )
 
 
 @router.get("/runs/{run}")
@@ -177,18 +176,14 @@ def one_run(run: str) -> RunDetail:
     levels = int(records["codec"].settings.get("num_quantizers", 4)) if "codec" in records else 4
     threshold = None
     if model is not None:
-        try:
+        with suppress(ModelFileError):  # being replaced; the next look has it
             threshold = memorization_threshold(read_header(model).corpus.file_count)
-        except ModelFileError:  # being replaced; the next look has it
-            threshold = None
     is_running = status.state == "running"
     return RunDetail(
         **_run_view(status, active).model_dump(exclude={"model"}),
         model="" if record is None else (model or Path(record.model)).stem,
         folder="" if record is None else record.folder,
-        stages=[
-            _stage_view(status, name, records) for name in STAGES if any(name == one.name for one in status.stages)
-        ],
+        stages=[_stage_view(stage, records.get(stage.name)) for stage in status.stages],
         can_stop=is_running and record is not None and bool(lives(record.process)),
         can_go_on=not is_running and status.has_state,
         level_names=list(LEVEL_NAMES.get(levels, ())),
@@ -205,10 +200,10 @@ def events(
     stage: Literal["codec", "refinement", "prior"],
     after: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     check: Annotated[str, Query(max_length=40)] = "",
-) -> Events:
+) -> Followed:
     """What the log of a stage says beyond a place in it."""
-    told = dataclasses.asdict(follow(events_file(places.run_folder(run), stage), after, check))
-    return Events(**{**told, "events": [event_for_page(event) for event in told["events"]]})
+    told = follow(events_file(places.run_folder(run), stage), after, check)
+    return dataclasses.replace(told, events=[event_for_page(event) for event in told.events])
 
 
 @router.delete("/runs/{run}")
@@ -253,7 +248,8 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
     record, stage = status.record, status.stage
     is_running = status.state == "running"
     left = stage.remaining_s if stage is not None and is_running else None
-    job = next((job for job in active if record is not None and not job.is_over and _runs_it(job, record)), None)
+    own = (job for job in active if record is not None and _runs_it(job, job.running.get("process"), record))
+    job = next((job for job in own if not job.is_over), None)
     ends = None if job is None else job.done_at
     return RunView(
         name=status.run_folder.name,
@@ -273,23 +269,23 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
     )
 
 
-def _run_of(job: jobs.Job, statuses: list[RunStatus]) -> str | None:
-    runs = (status for status in statuses if status.record is not None and _runs_it(job, status.record))
-    return next((status.run_folder.name for status in runs), None)
+def _run_of(job: jobs.Job, records: list[RunRecord]) -> str | None:
+    process = job.running.get("process")
+    return next((Path(one.events).parent.name for one in records if _runs_it(job, process, one)), None)
 
 
-def _runs_it(job: jobs.Job, record: RunRecord) -> bool:
-    """Whether a job runs this training, or is to go on with it; an earlier model of the same name is another one."""
+def _runs_it(job: jobs.Job, process: dict[str, Any] | None, record: RunRecord) -> bool:
+    """Whether a job, of which this ``process`` is at work, runs this training, or is to go on with it; an earlier model of the
+    same name is another one."""
     if job.lane != "training":
         return False
     is_later = job.about.get("model") == record.model and record.started >= job.created
     is_resumed = job.about.get("run") == Path(record.events).parent.name
-    is_same = record.process is not None and job.running.get("process") == record.process
+    is_same = record.process is not None and process == record.process
     return is_same or is_later or is_resumed
 
 
-def _stage_view(status: RunStatus, name: str, records: dict[str, RunRecord]) -> StageView:
-    stage, record = next(one for one in status.stages if one.name == name), records.get(name)
+def _stage_view(stage: StageStatus, record: RunRecord | None) -> StageView:
     return StageView(
         **vars(stage),
         settings={} if record is None else record.settings,

@@ -145,15 +145,15 @@ def resume(run: str, further: GoOn) -> JobView:
         raise OutputError("The state of this run is not kept any more.", "Train the model again.")
     model, target = found or Path(record.model), found or status.run_folder
     asked = _asked(status.records)
-    minutes = [] if further.minutes is None else ["--minutes", f"{further.minutes:g}"]
+    added = [] if further.minutes is None else ["--minutes", f"{further.minutes:g}"]
     verb = "train-prior" if record.kind == "prior" else "train"
     takes = None if further.minutes is None else 60 * further.minutes  # to the end that was planned is not known
-    commands: list[_Command] = [([verb, "--resume", target, *minutes, "--device", asked.device, "--json"], takes)]
+    commands: list[_Command] = [([verb, "--resume", target, *added, "--device", asked.device, "--json"], takes)]
     # A second stage leaves the codes as they were, so the prior of its model stays.
     is_all_there = record.kind == "refinement" and found is not None and has_prior(found)
     if record.kind != "prior" and not is_all_there:
-        planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * budget.LATER_PRIOR_SHARE
-        commands.append(_prior(asked, record.folder, model, planned))
+        minutes = further.minutes or float(record.settings.get("minutes") or budget.CODEC_MINUTES)
+        commands.append(_prior(asked, record.folder, model, minutes * budget.LATER_PRIOR_SHARE))
     commands.append(_first(asked, model, places.studio(model.stem)))
     about = {"model": str(model), "run": run}
     return _begun(f"Going on with {model.stem}", commands, about)

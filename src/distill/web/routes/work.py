@@ -10,6 +10,7 @@ from distill.web.answers import Done
 from distill.web.page_words import for_page
 
 router = APIRouter(tags=["jobs"])
+_SHOWN = 50
 
 
 class Progress(BaseModel):
@@ -68,9 +69,10 @@ def _fields(one: jobs.Job) -> dict[str, Any]:
 
 @router.get("/jobs")
 def all_jobs(lane: str | None = None, active: bool = False) -> list[JobView]:
-    """The jobs there are, the newest first; of one lane, or only those that are not over."""
-    found = (one for one in jobs.jobs() if lane is None or one.lane == lane)
-    return [view(one) for one in found if not (active and one.is_over)][:50]
+    """The jobs there are, the newest first; of one lane, or only those that are not over. Of others only the newest."""
+    found = [one for one in jobs.jobs() if lane is None or one.lane == lane]
+    # The next in line is the oldest of those that wait.
+    return [view(one) for at, one in enumerate(found) if not one.is_over or (at < _SHOWN and not active)]
 
 
 @router.get("/jobs/{job}")

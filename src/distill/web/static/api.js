@@ -30,10 +30,20 @@ export const get = (url) => ask(url, { method: "GET" });
 export const post = json("POST");
 export const put = json("PUT");
 export const del = (url) => ask(url, { method: "DELETE" });
-/** Sends a file as it is. */
-export const send = (url, file) => ask(url, { method: "PUT", body: file, headers: { "content-type": "application/octet-stream" } });
+/** What is said of a file that was chosen or dropped, and cannot be read. */
+export const unreadable = (name) => new Wrong(`${name} cannot be read (any more).`, "If it was saved again, moved or unplugged since, choose it again; a folder cannot be sent as a file.");
+/** Sends a file as it is. A browser rejects one that it cannot read as it does where no server answers, so it is read once more. */
+export const send = (url, file) => ask(url, { method: "PUT", body: file, headers: { "content-type": "application/octet-stream" } }).catch(async (error) => {
+  if (error.status !== 0) throw error;
+  const again = file.stream().getReader();  // not of a slice: of a file that is gone that is empty, and can be read
+  await again.read().catch(() => { throw unreadable(file.name); });
+  await again.cancel();
+  throw error;
+});
 /** `url?name=value&…` without those that are undefined or null. */
 export const query = (url, values) => {
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== null);
   return `${url}?${new URLSearchParams(given)}`;
 };
+/** Base64, as the server sends what is no text, to bytes. */
+export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

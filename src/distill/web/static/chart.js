@@ -1,5 +1,6 @@
 // Learning curves, drawn by uPlot. It is loaded when the first one is shown.
 import { useEffect, useRef } from "./vendor/hooks.js";
+import { colour } from "./draw.js";
 import { html } from "./parts.js";
 
 let loading = null;
@@ -22,7 +23,6 @@ function library() {
 
 const HEIGHT = 210;
 const WHOLE = [1, 2, 5].flatMap((one) => Array.from({ length: 8 }, (_, power) => one * 10 ** power)).sort((a, b) => a - b);  // steps are whole
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const short = (value) => (Math.abs(value) >= 10000 ? `${+(value / 1000).toPrecision(3)}k` : `${+value.toPrecision(3)}`);
 /** The words at an axis; none before there is a curve. */
 const marks = (plot, ticks) => ticks.map((tick) => (tick == null || plot.data[0].length < 2 ? "" : short(tick)));
@@ -58,6 +58,7 @@ export function Chart({ title, words, data, series, limit, log = false }) {
   // The line of a limit is there from the beginning, also where there is one point only.
   const whole = limit == null ? data : [[0, ...data[0]], ...data.slice(1).map((values) => [null, ...values]), [limit.value, ...data[0].map(() => limit.value)]];
   const drawn = limit == null ? series : [...series, { label: limit.label, tone: "--warn", dashed: true }];
+  const labels = drawn.map(({ label }) => label).join();
   const latest = useRef(whole);
   latest.current = whole;
   useEffect(() => {
@@ -73,7 +74,7 @@ export function Chart({ title, words, data, series, limit, log = false }) {
     const again = () => plot.current?.redraw();
     dark.addEventListener("change", again);
     return () => { gone = true; sized?.disconnect(); dark.removeEventListener("change", again); plot.current?.destroy(); plot.current = null; };
-  }, [drawn.length, log]);
+  }, [labels, log]);
   useEffect(() => { plot.current?.setData(whole); });
   const last = series.map((one, number) => [one, data[number + 1].findLast((value) => value != null)]);
   return html`<figure class="card chart" aria-label=${title}>

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Action, Segments, count, html, percent, place } from "./parts.js";
 import { attempt } from "./store.js";
 import { coloured, css } from "./palette.js";
-import { hear } from "./codes-sound.js";
+import { hear, hearEntry } from "./codes-sound.js";
 
 const SHOWN = 40;
 const AROUND = 12;  // columns before and after a place that are heard with it
@@ -38,7 +38,7 @@ export function Codebook({ sheet, book, names, selection, onPut }) {
   if (order === "used") entries.sort((a, b) => counts[b] - counts[a] || a - b);
   if (order === "alike") entries.sort((a, b) => book.colours[level][a][0] - book.colours[level][b][0]);
   if (!model) return html`<p class="hint">The model of this sound is not where it was; put it back to see its codebooks.</p>`;
-  const sound = (number) => attempt(() => hear(`/api/codes/models/${model}/entries/${level}/${number}/sound`, null, `${model}:${level}:${number}`));
+  const sound = (number) => attempt(() => hearEntry(model, level, number));
   const here = code === null ? 0 : [...Array(sheet.columns).keys()].filter((column) => sheet.code(column, level) === code).length;
   return html`<div class="codebook">
     <div class="row">

@@ -43,17 +43,22 @@ function Title({ sheet, letter }) {
     <${Named} name=${sheet.told.name} thing="this sound" act=${(name) => sheet.rename(name)}><h2>${sheet.told.name}</h2><//><small>${duration(sheet.seconds)} · ${sheet.told.model}</small></div>`;
 }
 
+/** Plays from the selection on, to the end. The original may be shorter than what has come of it. */
+function playOn(sheet, selection, original) {
+  const end = original ? sheet.originalColumns : sheet.columns;
+  return play(sheet, Math.min(selection?.first ?? 0, end - 1), end, { original });
+}
+
 function Transport({ sheet, selection, original, setOriginal, grid }) {
   const now = useShared(playing);
   const isPlaying = now?.sheet === sheet;
-  const begin = () => attempt(() => play(sheet, original ? Math.min(selection?.first ?? 0, sheet.originalColumns - 1) : selection?.first ?? 0, original ? sheet.originalColumns : sheet.columns, { original }));
   const compare = (wanted) => {
     setOriginal(wanted);
     if (!isPlaying) return;
     const at = Math.floor(grid()?.head ?? now.first), end = wanted ? sheet.originalColumns : sheet.columns;
     if (at < end) attempt(() => play(sheet, at, end, { original: wanted }));
   };
-  return html`<button type="button" class="primary" data-test="play" title="Space" onClick=${() => (isPlaying ? stop() : begin())}>${isPlaying ? "◼ Stop" : "▶ Play"}</button>
+  return html`<button type="button" class="primary" data-test="play" title="Space" onClick=${() => (isPlaying ? stop() : attempt(() => playOn(sheet, selection, original)))}>${isPlaying ? "◼ Stop" : "▶ Play"}</button>
     <${Segments} label="What is heard" value=${original} options=${[[false, "Edited"], [true, "Original"]]} onInput=${compare} /><${Volume} />`;
 }
 
@@ -70,7 +75,7 @@ function keyed(event, sheet, selection, grid, original) {
   const all = { first: 0, stop: sheet.columns, levels: [...Array(sheet.levels).keys()] };
   const does = {
     "^z": () => (event.shiftKey ? sheet.redo() : sheet.undo()), "^y": () => sheet.redo(), "^a": () => grid.select(all, "key"),
-    " ": () => (playing.get() ? stop() : attempt(() => play(sheet, selection?.first ?? 0, original ? sheet.originalColumns : sheet.columns, { original }))),
+    " ": () => (playing.get() ? stop() : attempt(() => playOn(sheet, selection, original))),
     Escape: stop, t: toTools,
   };
   if (selection) {
@@ -180,7 +185,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
 
   const at = other ? active : 0, own = both[at], selection = selections[at], letters = other ? ["A", "B"] : [""];
   const beside = other ? { sheet: both[1 - at], selection: selections[1 - at], letter: letters[1 - at] } : null;
-  const bpm = Number(tempo) >= 20 ? Number(tempo) : 0;
+  const bpm = tempo >= 20 && tempo <= 400 ? Number(tempo) : 0;
   const grid = () => links[at].grid;
   return html`<div class="stack codes">
     <div class="desk-head">

@@ -1,11 +1,11 @@
 // One sound as a grid: level names beside it, time above, the whole of it below.
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { Pencil, html } from "./parts.js";
-import { remembered, useShared } from "./store.js";
+import { attempt, remembered, say, useShared } from "./store.js";
 import { coloured } from "./palette.js";
 import { Grid, heightOf } from "./grid.js";
-import { hear, play, playhead, playing } from "./codes-sound.js";
-import { attempt } from "./store.js";
+import { encode } from "./codes-sheet.js";
+import { hear, hearEntry, play, playhead, playing } from "./codes-sound.js";
 
 const given = new Map();  // names by how many levels there are: all that is on the page changes with them
 /** What the levels are called: as the person named them, else as Distill does. */
@@ -30,6 +30,14 @@ const hearRow = (sheet, grid, level) => {
   const stop = selection && selection.stop - selection.first > 1 ? selection.stop : Math.min(sheet.columns, Math.ceil(grid.first + grid.columnsShown));
   return play(sheet, first, stop, { levels: [level] });
 };
+
+/** A cell, or a moment, or all that a head selected, as the grid shows it: also where that is a preview. */
+function hearShown(sheet, grid, { first, stop, levels: [level] }, isCell, original) {
+  if (original && first >= sheet.originalColumns) { say("The original ends before this.", { tone: "bad" }); return undefined; }
+  if (isCell) return hearEntry(sheet.told.model_id, level, original ? sheet.original[first * sheet.levels + level] : grid.code(first, level));
+  const { preview } = grid, words = { original, instead: preview && !original ? { first: preview.first, codes: encode(preview.codes) } : null };
+  return stop - first > 1 ? play(sheet, first, stop, words) : hear(sheet.url("sound"), { first, stop, held: true, ...words });
+}
 
 /** The levels' names, each with a button to hear it alone and one to rename it. Tab stops once here; the arrow keys go on. */
 function Names({ sheet, grid, row }) {
@@ -109,12 +117,7 @@ export function Pane({ sheet, book, label, link, row, preview, original, tempo, 
     if (!grid) return;
     grid.on.select = (selection, how) => {
       onSelect(selection);
-      const words = { first: selection.first, stop: selection.first + 1, held: true, original };
-      if (how === "cell") {
-        const level = selection.levels[0], code = original ? sheet.original[selection.first * sheet.levels + level] : grid.code(selection.first, level);
-        attempt(() => hear(sheet.url("sound"), { ...words, levels: [level] }, `${sheet.told.model_id}:${level}:${code}`));
-      }
-      if (how === "head") attempt(() => (selection.stop - selection.first > 1 ? play(sheet, selection.first, selection.stop, { original }) : hear(sheet.url("sound"), words)));
+      if (how === "cell" || how === "head") attempt(async () => hearShown(sheet, grid, selection, how === "cell", original));
     };
   }, [grid, sheet, original, onSelect]);
 

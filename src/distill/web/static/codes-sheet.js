@@ -1,9 +1,8 @@
 // A sound that is open as codes. The server keeps it and all that was done to it; here is a copy of its rows, and every edit
 // comes back as a change of rows, so that the copy is what the server has.
-import { del, get, post } from "./api.js";
+import { bytes, del, get, post, query } from "./api.js";
 import { attempt, shared } from "./store.js";
 
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 /** Base64 of 16-bit numbers, as the server sends codes, to numbers. */
 export const decode = (text) => new Int16Array(bytes(text).buffer);
 /** Numbers to base64 of 16-bit numbers. */
@@ -15,6 +14,8 @@ export function encode(numbers) {
 }
 
 const sheets = new Map();
+/** What was asked for last: each change names the version that it changes, which the one before it leads to. */
+let last = Promise.resolve();
 
 class Sheet {
   constructor(told) {
@@ -53,7 +54,7 @@ class Sheet {
 
   async apply(change) {
     if (change.version !== this.step + 1) {  // another tab changed it meanwhile
-      this.take(await get(this.url()));
+      await this.renew();
       return;
     }
     const rows = decode(change.rows), { first, removed } = change;
@@ -66,10 +67,28 @@ class Sheet {
   }
 
   /** Asks for a change and makes it here too, also in the other sheet of a swap. Gives what was changed in words. */
-  async ask(what, body) {
-    const { changes } = await post(this.url(what), body);
-    for (const change of changes) await (change.sheet === this.id ? this : sheets.get(change.sheet))?.apply(change);
-    return changes[0];
+  ask(what, body) {
+    const asked = last.then(() => this.change(what, body));
+    last = asked.catch(() => {});  // whoever asked says so
+    return asked;
+  }
+
+  async change(what, body) {
+    const other = sheets.get(body.other);
+    try {
+      const { changes } = await post(query(this.url(what), { version: this.step }), { ...body, other_version: other?.step });
+      for (const change of changes) await (change.sheet === this.id ? this : sheets.get(change.sheet))?.apply(change);
+      return changes[0];
+    } catch (error) {
+      for (const one of [this, other]) await one?.renew();
+      throw error;
+    }
+  }
+
+  /** Takes it anew where another tab has changed it. */
+  async renew() {
+    const told = await get(this.url());
+    if (told.version !== this.step) this.take(told);
   }
 
   edit(body) { return attempt(async () => { const told = await this.ask("edits", body); this.said.set(`${this.past.at(-1)}.`); return told; }); }

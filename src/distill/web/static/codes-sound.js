@@ -15,8 +15,6 @@ let out = null;
 let stopAll = () => {};
 let began = null;  // of the context's time, when the first column of what is playing sounds; null until it does
 const kept = new Map();
-/** How long it took from the last wish to hear something until it was given to the sound card, in ms. */
-const waited = { ms: 0 };
 
 function audio() {
   if (!context) {
@@ -63,7 +61,6 @@ export function stop() {
 
 /** Hears something short; what has a `key` is kept and is there at once the next time. */
 export async function hear(url, body = null, key = "") {
-  const wished = performance.now();
   stop();
   audio();
   let sound = kept.get(key);
@@ -76,8 +73,13 @@ export async function hear(url, body = null, key = "") {
   }
   if (gone) return;
   const source = started(sound);
-  waited.ms = performance.now() - wished;
   stopAll = () => source.stop();
+}
+
+/** Hears one entry of a codebook as if the other levels added nothing: so a cell of a grid sounds. */
+export function hearEntry(model, level, code) {
+  const url = `/api/codes/models/${model}/entries/${level}/${code}/sound`;
+  return hear(url, null, url);
 }
 
 /**
@@ -85,7 +87,6 @@ export async function hear(url, body = null, key = "") {
  * `words`: `levels`, `original`, `instead`. Ends with what is asked for, or when something else is heard.
  */
 export async function play(sheet, first, stopAt, words = {}) {
-  const wished = performance.now();
   stop();
   const own = audio(), aborting = new AbortController(), sources = new Set();
   stopAll = () => { aborting.abort(); for (const source of sources) source.stop(); };
@@ -99,10 +100,8 @@ export async function play(sheet, first, stopAt, words = {}) {
       const asked = { first: column, stop: end, after: token, goes_on: end < stopAt, ...words };
       const piece = await decoded(sheet.url("sound"), asked, aborting.signal);
       if (aborting.signal.aborted) return;
-      if (column === first) {
-        next = began = own.currentTime + 0.01;
-        waited.ms = performance.now() - wished;
-      } else if (next < own.currentTime) {  // it came too late: there was a gap, and the playhead waits as long
+      if (column === first) next = began = own.currentTime + 0.01;
+      else if (next < own.currentTime) {  // it came too late: there was a gap, and the playhead waits as long
         began += own.currentTime + 0.02 - next;
         next = own.currentTime + 0.02;
       }

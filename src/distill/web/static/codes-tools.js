@@ -171,14 +171,16 @@ export function Reimagine({ sheet, selection, hasPrior, setPreview }) {
   const [seed, setSeed] = useState(() => Math.floor(Math.random() * 1e6));
   const [found, setFound] = useState(null);
   const [shown, setShown] = useState(null);
-  const key = JSON.stringify([selection, sheet.version.get()]);
+  const wanted = useRef({ key: "" }).current;
+  const key = JSON.stringify([sheet.id, selection, sheet.version.get()]);
   const show = (one) => { setShown(one); setPreview(one && { first: found.first, codes: decode(one.codes) }); };
-  useEffect(() => { setFound(null); setShown(null); setPreview(null); return () => setPreview(null); }, [key]);
+  useEffect(() => { wanted.key = key; setFound(null); setShown(null); setPreview(null); return () => { wanted.key = ""; setPreview(null); }; }, [key]);
   if (!hasPrior) return html`<p class="hint">This model has no prior yet. Go on with its training in the tab Train: a prior learns what follows what, and can then re-imagine a passage.</p>`;
   const draw = async () => {
-    const proposals = await post(sheet.url("reimagine"), { ...selection, count: settings.count, seed, temperature: settings.temperature });
-    setFound({ ...selection, proposals });
     if (!settings.isLocked) setSeed(Math.floor(Math.random() * 1e6));
+    const proposals = await post(sheet.url("reimagine"), { ...selection, count: settings.count, seed, temperature: settings.temperature });
+    if (wanted.key === key) setFound({ ...selection, proposals });
+    else if (wanted.key) say("What was re-imagined was changed, or is not selected any more. Select it and re-imagine it again.", { tone: "bad" });
   };
   return html`<div class="reimagine">
     <div class="settings">

@@ -17,16 +17,18 @@ function Opener({ models, beside, onOpened }) {
   const [search, setSearch] = useState("");
   const [over, setOver] = useState(false);
   const [opening, wait] = useState("");
-  const busy = useRef(false);
+  const busy = useRef(false), gone = useRef(false);
+  useEffect(() => () => { gone.current = true; }, []);
   useEffect(() => {
+    if (!model) return undefined;
     let gone = false;
     attempt(async () => {
-      const [kept, made] = await Promise.all([get(`/api/codes/models/${model.id}/recordings`), get(`/api/pieces?model=${model.id}`)]);
+      const [kept, made] = await Promise.all([get(`/api/codes/models/${model.id}/recordings`), get(`/api/pieces?model=${model.id}&whole=true`)]);
       if (!gone) { setRecordings(kept); setPieces(made.filter((one) => one.is_there)); }
     });
     return () => { gone = true; };
   }, [model?.id]);
-  if (!model) return null;
+  if (!model) return html`<p class="hint">The model of this sound is not where it was. Put it back, or import it in <a href=${address("library")}>Library</a>.</p>`;
   // One at a time: the model may have to be loaded first, and whoever sees nothing happen presses again.
   const begin = async (name, asked) => {
     if (busy.current) return;
@@ -35,7 +37,7 @@ function Opener({ models, beside, onOpened }) {
     const sheet = await attempt(asked);
     busy.current = false;
     wait("");
-    if (sheet) onOpened(sheet);
+    if (sheet && !gone.current) onOpened(sheet);  // whoever has gone elsewhere meanwhile is not fetched back
   };
   const open = (name, body) => begin(name, () => post("/api/codes/sheets", { model: model.id, anew: Boolean(beside), ...body }));
   const take = (files) => files[0] && begin(files[0].name, () => send(`/api/uploads/codes/${model.id}/${encodeURIComponent(files[0].name)}?anew=${Boolean(beside)}`, files[0]));
@@ -53,7 +55,7 @@ function Opener({ models, beside, onOpened }) {
       <label class="field"><span>Search</span><input type="search" value=${search} placeholder="Name" onInput=${(event) => setSearch(event.target.value)} /></label>
     </div>
     <label class=${`drop ${over ? "over" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)} onDrop=${(event) => { event.preventDefault(); setOver(false); take(event.dataTransfer.files); }}>
-      <input type="file" class="unseen" accept="audio/*,.codes" aria-label="Choose an audio file or a .codes file" onChange=${(event) => take(event.target.files)} />
+      <input type="file" class="unseen" accept="audio/*,.codes" aria-label="Choose an audio file or a .codes file" onChange=${(event) => { const files = [...event.target.files]; event.target.value = ""; take(files); }} />
       <span role="status">${opening ? `Opening ${opening} …` : html`Drop an audio file or a .codes file here, or <u>choose one</u>`}</span>
     </label>
     <div class="lists">

@@ -1,7 +1,8 @@
 // Drawing of sounds on canvases: a waveform from its extremes, a mel spectrogram from its bytes.
+import { bytes } from "./api.js";
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+/** A colour of the page by its name, such as `--held`, as it is in this theme. */
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** The answer of /api/sound/look with its arrays unpacked. */
 export function unpack(look) {

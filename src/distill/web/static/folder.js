@@ -1,8 +1,8 @@
 // Naming a folder, with completion, and dropping files.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { get, post, query, send } from "./api.js";
+import { get, post, query, send, unreadable } from "./api.js";
 import { html, Action, count } from "./parts.js";
-import { address, attempt, forgetWrong, go, refresh, say, sayWrong } from "./store.js";
+import { address, attempt, forgetWrong, goOn, refresh, say, sayWrong, shared, useShared } from "./store.js";
 
 /** A path that completes itself: arrow keys and Enter, or Tab, take what is offered. */
 function FolderField({ onAdd }) {
@@ -44,8 +44,11 @@ const isHidden = (path) => path.split("/").some((part) => part.startsWith("."));
 /** What is below a folder of this name, where all is below it: its name is that of the new folder already. */
 const inside = (files, name) => (files.every(({ below }) => `${below}/`.startsWith(`${name}/`)) ? files.map(({ file, below }) => ({ file, below: below.slice(name.length + 1) })) : files);
 
-/** Whoever closes the window while files are copied is asked first: those that are left would not come. */
+/** What is being copied, in words; it goes on wherever the page is meanwhile. */
+const copying = shared("");
+/** Whoever closes the window meanwhile is asked first: the files that are left would not come. */
 const hold = (event) => event.preventDefault();
+copying.watch((words) => (words ? addEventListener : removeEventListener)("beforeunload", hold));
 
 /**
  * Uploads files into a folder of Distill's own, one after the other, and gives that folder; null where none was taken.
@@ -60,12 +63,10 @@ export async function upload(files, collection, name, tell) {
   }
   const into = collection ?? (await post("/api/collections/new", { name }));
   const wrong = [];
-  addEventListener("beforeunload", hold);
   for (const [number, { file, below }] of taken.entries()) {
     tell?.(`Copying ${number + 1} of ${taken.length}: ${file.name}`);
-    await send(query(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, { below }), file).catch((error) => wrong.push(`${file.name}: ${error.what}`));
+    await send(query(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, { below }), file).catch(({ what }) => wrong.push(what.startsWith(file.name) ? what : `${file.name}: ${what}`));
   }
-  removeEventListener("beforeunload", hold);
   refresh("/api/collections");
   const left = others ? `; ${count(others, "other file")} skipped: not audio, going by ${others === 1 ? "its name" : "their names"}` : "";
   say(wrong.length ? `${wrong.length} of ${count(taken.length, "file")} could not be copied. ${wrong[0]}` : `${count(taken.length, "file")} copied into Distill's folder${left}`, { tone: wrong.length ? "bad" : "good" });
@@ -84,12 +85,12 @@ async function dropped(transfer) {
   const files = [];
   const open = async (entry, path) => {
     if (entry.isFile) {
-      files.push([await new Promise((done, failed) => { entry.file(done, failed); }), path]);
+      files.push([await new Promise((done, failed) => { entry.file(done, () => failed(unreadable(entry.name))); }), path]);
       return;
     }
     const reader = entry.createReader();
     for (;;) {  // it gives a hundred at a time
-      const some = await new Promise((done, failed) => { reader.readEntries(done, failed); });
+      const some = await new Promise((done, failed) => { reader.readEntries(done, () => failed(unreadable(entry.name))); });
       if (!some.length) return;
       for (const one of some) await open(one, `${path}/${one.name}`);
     }
@@ -105,19 +106,19 @@ function picked(list) {
 /** Takes files or folders that are dropped on it or chosen: `onFiles(files, name of the folder, tell)`. */
 export function Drop({ onFiles, label, children, big = false }) {
   const [over, set] = useState(false);
-  const [busy, tell] = useState("");
+  const busy = useShared(copying);
   const single = useRef(null);
   const folder = useRef(null);
   const take = async (gather) => {
-    if (busy) return;
-    tell("Looking …");
+    if (copying.get()) return;
+    copying.set("Looking …");
     forgetWrong();
     await attempt(async () => {
       const [files, name] = await gather();
-      if (files.length) await onFiles(files, name, tell);
+      if (files.length) await onFiles(files, name, copying.set);
       else say(name ? `There are no files in ${name}.` : "That holds no files.", { tone: "bad" });
     });
-    tell("");
+    copying.set("");
     for (const input of [single, folder]) if (input.current) input.current.value = "";
   };
   const chosen = (event) => { const { files } = event.target; if (files.length) take(async () => picked(files)); };
@@ -137,7 +138,7 @@ export function AddRecordings({ onDone }) {
     if (!one) return;
     refresh("/api/collections");
     if (location.hash === address("recordings", one.id)) onDone?.();
-    else go("recordings", one.id);  // the form goes when that has come, so that no other folder is shown in between
+    else goOn("recordings", one.id);  // the form goes when that has come, so that no other folder is shown in between
   };
   return html`<div class="add">
     <${Drop} big=${true} label="Recordings" onFiles=${async (files, name, tell) => show(await upload(inside(files, name), null, name || "recordings", tell))}>
@@ -149,5 +150,5 @@ export const isDemo = (one) => one.is_own && one.name === "demo";
 export const addDemo = async () => {
   const one = await post("/api/collections/demo");
   refresh("/api/collections");
-  go("recordings", one.id);
+  goOn("recordings", one.id);
 };

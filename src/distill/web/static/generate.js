@@ -13,16 +13,20 @@ const FRESH = {
 };
 const SHOWN = 40;  // pieces at once: each has a picture to draw
 const optional = (text) => (text === "" ? null : Number(text));
+/** The two places of a selection as they stand in the form, from those of a drag: to the millisecond, and never past the end. */
+const marked = (places) => places.map((at) => String(Math.floor(1000 * at + 1e-6) / 1000));
+/** And back; `[0, 0]` where there is none. */
+const placesOf = (form) => (form.selection ?? [0, 0]).map(Number);
 
 /** The form's values as the server wants them. */
 function asked(form, levels) {
-  const isInfill = form.kind === "infill";
+  const [begin, end] = form.kind === "infill" ? placesOf(form) : [0, 0];
   return {
     kind: form.kind, seconds: Number(form.seconds), count: Number(form.count), originality: Number(form.originality), voice: form.voice,
     temperature: (form.perLevel ? form.temperature.slice(0, levels) : form.temperature.slice(0, 1)).map(Number), top_k: Number(form.top_k), top_p: optional(form.top_p),
     variety: Number(form.variety), max_similarity: optional(form.max_similarity), seed: form.locked ? Number(form.seed) : null,
     beats: form.kind === "loop" && form.byBeats ? Number(form.beats) : null, bpm: form.kind === "loop" && form.byBeats ? Number(form.bpm) : null,
-    given: form.kind === "loop" ? "" : form.given, begin: isInfill ? form.selection?.[0] ?? 0 : 0, end: isInfill ? form.selection?.[1] ?? 0 : 0, format: form.format,
+    given: form.kind === "loop" ? "" : form.given, begin, end, format: form.format,
   };
 }
 /** And back, from the settings of a piece or a preset. */
@@ -33,7 +37,7 @@ function fromSettings(settings) {
     ...FRESH, kind, seconds: text(settings.seconds), count: text(settings.count), voice: settings.voice, originality: settings.originality,
     perLevel: temperature.length > 1, temperature: [0, 1, 2, 3].map((level) => text(temperature[level], temperature[0])),
     top_k: text(settings.top_k), top_p: text(settings.top_p), variety: text(settings.variety), max_similarity: text(settings.max_similarity),
-    locked: seed != null, seed: text(seed, FRESH.seed), format: settings.format, given, selection: kind === "infill" && given ? [begin, end] : null,
+    locked: seed != null, seed: text(seed, FRESH.seed), format: settings.format, given, selection: kind === "infill" && given ? [text(begin), text(end)] : null,
     byBeats: kind !== "loop" || settings.beats != null, beats: text(settings.beats, FRESH.beats), bpm: text(settings.bpm, FRESH.bpm),
   };
 }
@@ -47,27 +51,26 @@ function Dial({ value, onInput }) {
 }
 
 function Shape({ form, set, model, pieces }) {
-  const field = (name) => ({ value: form[name], onInput: (value) => set({ ...form, [name]: value }) });
+  const field = (name) => ({ value: form[name], onInput: (value) => set({ [name]: value }) });
   const many = html`<${Field} label="Pieces" type="number" min="1" max="64" required ...${field("count")} />`;
   if (form.kind === "loop") {
-    return html`<${Tick} label="By beats and tempo" checked=${form.byBeats} onInput=${(byBeats) => set({ ...form, byBeats })} />
+    return html`<${Tick} label="By beats and tempo" checked=${form.byBeats} onInput=${(byBeats) => set({ byBeats })} />
       <div class="fields three">${form.byBeats ? html`<${Field} label="Beats" type="number" min="1" required ...${field("beats")} /><${Field} label="Tempo, BPM" type="number" min="20" max="400" step="any" required ...${field("bpm")} />` : html`<${Field} label="Seconds" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />`}${many}</div>`;
   }
   if (form.kind === "infill") {
-    const [from, to] = form.selection ?? [0, 0];
-    const edge = (which) => (value) => { const next = [from, to]; next[which] = Number(value); set({ ...form, selection: next }); };
-    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what to replace." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection} onSelect=${(selection) => set({ ...form, selection })} onPick=${(given) => set({ ...form, given, selection: null })} />
-      <div class="fields three"><${Field} label="From, s" type="number" min="0" step="any" value=${from.toFixed(2)} onInput=${edge(0)} /><${Field} label="To, s" type="number" min="0" step="any" value=${to.toFixed(2)} onInput=${edge(1)} />${many}</div>`;
+    const [from, to] = form.selection ?? ["0", "0"];
+    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what to replace." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection && placesOf(form)} onSelect=${(places) => set({ selection: marked(places) })} onPick=${(given) => set({ given, selection: null })} />
+      <div class="fields three"><${Field} label="From, s" type="number" min="0" step="any" required value=${from} onInput=${(text) => set({ selection: [text, to] })} /><${Field} label="To, s" type="number" min="0" step="any" required value=${to} onInput=${(text) => set({ selection: [from, text] })} />${many}</div>`;
   }
   return html`<div class="fields"><${Field} label="Seconds" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />${many}</div>
-    <details open=${Boolean(form.given)}><summary>Go on from ${form.given ? nameOf(form.given) : "a sound"}</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ ...form, given })} /></details>`;
+    <details open=${Boolean(form.given)}><summary>Go on from ${form.given ? nameOf(form.given) : "a sound"}</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ given })} /></details>`;
 }
 
 function Finer({ form, set, names }) {
-  const field = (name) => ({ value: form[name], onInput: (value) => set({ ...form, [name]: value }) });
-  const level = (number) => ({ value: form.temperature[number], onInput: (value) => set({ ...form, temperature: form.temperature.map((one, at) => (at === number ? value : one)) }) });
+  const field = (name) => ({ value: form[name], onInput: (value) => set({ [name]: value }) });
+  const level = (number) => ({ value: form.temperature[number], onInput: (value) => set({ temperature: form.temperature.map((one, at) => (at === number ? value : one)) }) });
   return html`<details><summary>Advanced</summary><div class="stack">
-    <${Tick} label="A temperature for each level" checked=${form.perLevel} onInput=${(perLevel) => set({ ...form, perLevel })} />
+    <${Tick} label="A temperature for each level" checked=${form.perLevel} onInput=${(perLevel) => set({ perLevel })} />
     <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="5" step="0.05" required ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="5" step="0.05" required hint="Below 1 safer, above 1 wilder" ...${level(0)} />`}
       <${Field} label="Top-k" type="number" min="0" max="1024" hint="Draws from this many likeliest codes; 0 is all" ...${field("top_k")} />
       <${Field} label="Top-p" type="number" min="0.01" max="1" step="any" placeholder="by the dial" hint="Draws from the likeliest codes, up to this share of the odds" ...${field("top_p")} />
@@ -133,18 +136,18 @@ function Form({ models, model, pieces, form, set }) {
   const make = async () => {
     if (!isFilled(own.current)) return;
     const job = await post("/api/generate", { model, settings: asked(form, names.length) });
-    if (!form.locked) set({ ...form });
     refresh("/api/jobs");
     if (job.state === "failed") say(job.what, { tone: "bad" });
   };
-  const ready = form.kind !== "infill" || (form.given && form.selection && form.selection[1] > form.selection[0]);
+  const [begin, end] = placesOf(form);
+  const ready = form.kind !== "infill" || (form.given && end > begin);
   return html`<form class="card stack form" aria-label="What to make" ref=${own} onSubmit=${(event) => event.preventDefault()}>
     <${Choice} label="Model" value=${model} onInput=${(id) => go("generate", id)} options=${models.map((one) => [one.id, one.name])} />
-    <${Segments} label="What" value=${form.kind} onInput=${(kind) => set({ ...form, kind })} options=${[["audio", "Piece"], ["loop", "Loop"], ["infill", "Infill"]]} />
+    <${Segments} label="What" value=${form.kind} onInput=${(kind) => set({ kind })} options=${[["audio", "Piece"], ["loop", "Loop"], ["infill", "Infill"]]} />
     <${Shape} form=${form} set=${set} model=${model} pieces=${pieces} />
-    <${Dial} value=${form.originality} onInput=${(originality) => set({ ...form, originality })} />
-    <div><${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ ...form, voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} /><small>${VOICES[form.voice]}</small></div>
-    <div class="seed" title="Chance begins from the seed: the same one with the same settings makes the same sound"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
+    <${Dial} value=${form.originality} onInput=${(originality) => set({ originality })} />
+    <div><${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} /><small>${VOICES[form.voice]}</small></div>
+    <div class="seed" title="Chance begins from the seed: the same one with the same settings makes the same sound"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
     <${Finer} form=${form} set=${set} names=${names} /><${Presets} form=${form} levels=${names.length} onUse=${(settings) => { set(fromSettings(settings)); say("The preset's settings are in the form"); }} />
     ${!ready && html`<small>Choose a recording, and drag over the part to replace.</small>`}
     <${Action} kind="primary big" act=${make} disabled=${!ready} data-test="make">Make sound<//>
@@ -153,10 +156,13 @@ function Form({ models, model, pieces, form, set }) {
 
 function Generate({ path }) {
   const { data: all } = usePolled("/api/models", 4000);
-  const [form, set] = useRemembered("generate", FRESH);
+  const [form, change] = useRemembered("generate", FRESH);
+  /** Changes a part of the form as it is by then: what is dragged or uploaded comes long after the form was drawn. */
+  const set = (part) => change((before) => ({ ...FRESH, ...before, ...part }));
   const [sides, choose] = useState({});
   const [shown, show] = useState("all");
   const [most, more] = useState(SHOWN);
+  const [isWhole, askWhole] = useState(false);  // the newest come without being asked for
   const [warned, warn] = useState([]);
   const opened = useRef(Date.now());
   const models = (all ?? []).filter((one) => one.has_prior && one.is_there);
@@ -165,7 +171,9 @@ function Generate({ path }) {
   useEffect(() => { if (path[0]) remember({ id: path[0], at: Date.now() }); }, [path[0]]);
   const before = models.find((one) => one.id === last.id && !(Date.parse(models[0].created) > last.at));
   const model = (models.find((one) => one.id === path[0]) ?? before ?? models[0])?.id;
-  const { data: pieces, again } = usePolled(model ? `/api/pieces?model=${model}` : null, 4000);
+  const newest = usePolled(model ? `/api/pieces?model=${model}` : null, 4000);
+  const every = usePolled(model && isWhole ? `/api/pieces?model=${model}&whole=true` : null, 4000);
+  const pieces = every.data ?? newest.data;
   if (!all) return html`<div aria-busy="true"></div>`;
   if (!model) {
     return html`<${Empty} title="First, a model" actions=${html`<a class="button primary big" href=${address("train")}>Train a model</a>`}>
@@ -173,16 +181,24 @@ function Generate({ path }) {
   }
   const fresh = (one) => Date.parse(one.made) > opened.current;
   const done = async (job) => {
-    warn(job.warnings);
-    await again();
+    await Promise.all([newest.again(), every.again()]);
+    const maker = models.find((one) => one.file === job.about.model), isOthers = job.kind === "generate" && maker?.id !== model;
+    if (!isOthers) warn(job.warnings);
     if (job.state !== "finished" || job.kind !== "generate") return;
     const made = job.about.settings?.count ?? 1;
+    if (isOthers) {  // it was asked for before another model was looked at
+      const whose = maker ? ` of ${maker.name}` : "";
+      say([made === 1 ? `A new piece${whose} is made.` : `${made} new pieces${whose} are made.`, ...job.warnings].join(" "), { undo: maker && { label: "Show", act: () => go("generate", maker.id) } });
+      return;
+    }
     show("all");
-    const newest = (await get(`/api/pieces?model=${model}`))[0];
-    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, newest && { undo: { label: "Play", act: () => play(`piece:${newest.id}`, { from: 0, label: newest.name, loop: newest.request.kind === "loop" }).catch(sayWrong) } });
+    const latest = (await get(`/api/pieces?model=${model}`))[0];
+    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, latest && { undo: { label: "Play", act: () => play(`piece:${latest.id}`, { from: 0, label: latest.name, loop: latest.request.kind === "loop" }).catch(sayWrong) } });
   };
   const kept = (pieces ?? []).filter((one) => one.kept);
   const listed = shown === "kept" ? kept : pieces ?? [];
+  const inAll = shown === "kept" ? kept.length : Math.max(listed.length, models.find((one) => one.id === model).pieces);
+  const earlier = () => { more(most + SHOWN); if (most + SHOWN > listed.length && inAll > listed.length) askWhole(true); };
   const piece = (side) => pieces?.find((one) => one.id === sides[side] && one.is_there);
   const use = async (one) => {
     const { settings } = await get(`/api/pieces/${one.id}`);
@@ -198,10 +214,10 @@ function Generate({ path }) {
         ${pieces && !pieces.length && html`<${Empty} title="Nothing made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}<//>
       ${warned.map((text) => html`<${Alert}>${text}<//>`)}
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
-      ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
+      ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(inAll, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
       ${shown === "kept" && kept.length > 0 && html`<p><a class="button small" download href=${query("/api/kept", { model })}>Save all kept pieces (ZIP)</a></p>`}
       ${listed.slice(0, most).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (levels.has(one.id) ? { level: levels.get(one.id) } : {})} />`)}
-      ${listed.length > most && html`<p><button type="button" onClick=${() => more(most + SHOWN)} data-test="earlier">Earlier ones (${listed.length - most})</button></p>`}
+      ${inAll > most && html`<p><button type="button" onClick=${earlier} data-test="earlier">Earlier ones (${inAll - most})</button></p>`}
     </div></div>`;
 }
 

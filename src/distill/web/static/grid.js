@@ -173,7 +173,7 @@ export class Grid {
     context.font = `600 ${per >= 34 ? 12 : 10.5}px ${getComputedStyle(this.canvas).fontFamily}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    context.fillStyle = "rgb(0 0 0 / .72)";
+    context.fillStyle = "#000";
     for (let column = from; column < to; column += 1) for (let level = 0; level < sheet.levels; level += 1) context.fillText(this.code(column, level), (column - first + 0.5) * per, this.top(level) + row / 2 + 0.5);
   }
 

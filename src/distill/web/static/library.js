@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, query, send } from "./api.js";
 import { html, Action, Alert, Badge, Empty, count, figure, size, when, duration } from "./parts.js";
-import { address, attempt, go, refresh, say, shared, usePolled, useShared } from "./store.js";
+import { address, attempt, goOn, isAtWork, refresh, say, shared, usePolled, useShared } from "./store.js";
 import { STATES } from "./run.js";
 import { Menu } from "./menu.js";
 import { Piece } from "./piece.js";
@@ -38,20 +38,20 @@ const Health = ({ model }) => {
 /** What the figures of a model mean. */
 const Meant = () => html`<p class="soft">Codec: how far decoded sound is from recordings that were held out, or from all where there was too little to hold any out (mel distance); lower is closer. Prior: between how many codes it hesitates at each step (perplexity); lower is surer.</p>`;
 
-/** Waits for a job that is over in a moment, and fails in its words. */
+/** Waits for a job, however long it takes, also while the server is silent: what it makes is given to nobody else. Fails in its words. */
 async function done(job) {
-  for (let tries = 0; tries < 600; tries += 1) {
-    const now = await get(`/api/jobs/${job.id}`);
-    if (now.state === "finished") return now;
-    if (["failed", "interrupted", "stopped"].includes(now.state)) throw new Error(`${now.what} ${now.fix}`);
+  let now = job;
+  while (isAtWork(now)) {
     await new Promise((next) => { setTimeout(next, 300); });
+    now = await get(`/api/jobs/${job.id}`).catch((wrong) => { if (wrong.status) throw wrong; return now; });
   }
-  throw new Error("It takes unusually long. Look again later.");
+  if (now.state !== "finished") throw new Error(`${now.what} ${now.fix}`);
+  return now;
 }
 
 async function forget(model) {
   await remove(`/api/models/${model.id}`, model.name, model.id);
-  go("library");
+  goOn("library");
 }
 
 /** What is being imported, in words; it goes on wherever the page is meanwhile. */
@@ -101,7 +101,7 @@ function List() {
 async function rename(model, name) {
   const now = await post(`/api/models/${model.id}/rename`, { name });
   refresh("/api/models");
-  go("library", now.id);
+  goOn("library", now.id);
   return now;
 }
 function Title({ model }) {
@@ -116,11 +116,13 @@ function Trainings({ runs }) {
     <td class="number">${run.settings.minutes ? duration(60 * run.settings.minutes) : run.settings.epochs ? count(run.settings.epochs, "epoch") : ""}</td></tr>`)}</tbody></table>` : html`<p class="soft">None on this computer.</p>`}</section>`;
 }
 
+/** The models into which their recordings are being put, wherever the page is meanwhile. */
+const giving = shared([]);
 /** The file without the recordings' sound, or with it. */
 function Export({ model }) {
-  const [busy, wait] = useState(false);
+  const busy = useShared(giving).includes(model.id);
   const give = async () => {
-    wait(true);
+    giving.set([...giving.get(), model.id]);
     await attempt(async () => {
       const job = await done(await post(`/api/models/${model.id}/gift`));
       const told = job.results[0];
@@ -128,7 +130,7 @@ function Export({ model }) {
       link.click();
       say(`${model.name} with ${count(told.recordings, "recording")}, ${size(told.size)}. Whoever has this file has them.`);
     });
-    wait(false);
+    giving.set(giving.get().filter((one) => one !== model.id));
   };
   return html`<${Menu} words=${busy ? "Putting the recordings in …" : "Export"} place="export end" busy=${busy}>
     <a href=${`/api/models/${model.id}/file`} download><b>The model, ${size(model.size - model.sound_size)}</b><small>It holds your recordings as codes, which can be decoded; it speaks with the codec's voice.${model.sound_size > 0 && " The recordings' own sound, which it was given with, is left out."}</small></a>
@@ -151,10 +153,10 @@ function Model({ id }) {
       <section class="card" aria-label="Where it comes from"><header><h3>Where it comes from</h3></header><dl class="facts"><dt>Began from</dt><dd>${model.base}</dd><dt>Nearer voice</dt><dd>${model.voice === "recordings" ? "grains of the recordings" : "the codec"}</dd>
         ${model.reports.length > 0 && html`<dt>Reports</dt><dd>${model.reports.map((page) => html`<a target="_blank" rel="noopener" href=${`/api/reports/${id}/${encodeURIComponent(page)}`}>${page.replace(/\.html$/, "")}</a> `)}</dd>`}</dl>
         ${model.recordings.length > 0 && html`<details><summary>${count(model.recordings.length, "recording")}</summary><ul class="names">${model.recordings.map((name) => html`<li>${name}</li>`)}</ul></details>`}</section></div>
-    <div class="head"><h2>Made with it</h2><span class="soft">${pieces ? count(pieces.length, "piece") : ""}</span></div>
+    <div class="head"><h2>Made with it</h2><span class="soft">${pieces ? count(model.pieces, "piece") : ""}</span></div>
     ${pieces && !pieces.length && html`<p class="soft">Nothing yet. <a href=${address("generate", id)}>Make sound</a></p>`}
     <div class="cards two">${(pieces ?? []).slice(0, SHOWN).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}</div>
-    ${pieces?.length > SHOWN && html`<p><a href=${address("generate", id)}>All ${pieces.length} pieces</a></p>`}
+    ${pieces?.length > SHOWN && html`<p><a href=${address("generate", id)}>All ${model.pieces} pieces</a></p>`}
   </div>`;
 }
 

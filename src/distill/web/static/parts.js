@@ -150,7 +150,7 @@ export function Dialog({ title, onClose, children }) {
   useEffect(() => {
     const before = document.activeElement;
     own.current.showModal();
-    own.current.querySelector(".inside > :not(header) :is(input,select,button)").focus();
+    own.current.querySelector(".inside > :not(header) :is(input,select,button)")?.focus();
     return () => { if (before?.isConnected) before.focus(); };
   }, []);
   return html`<dialog ref=${own} aria-label=${title} onClose=${onClose} onClick=${(event) => { if (event.target === own.current) own.current.close(); }}>

@@ -30,7 +30,7 @@ export function Pick({ label, hint, reference, onPick, model, pieces, selection,
   if (reference && !offered.some(([key]) => key === reference)) offered.push([reference, nameOf(reference)]);
   return html`<div class=${`pick${over ? " over" : ""}`} aria-busy=${busy} onDragOver=${(event) => { event.preventDefault(); set(true); }} onDragLeave=${() => set(false)} onDrop=${drop}>
     <${Choice} label=${label} hint=${hint} value=${reference} onInput=${onPick} options=${offered} />
-    <div class="actions"><label class="button small">Choose a file<input type="file" class="unseen" accept="audio/*" aria-label=${`${label}: choose a file`} onChange=${(event) => take(event.target.files[0])} /></label>
+    <div class="actions"><label class="button small">Choose a file<input type="file" class="unseen" accept="audio/*" aria-label=${`${label}: choose a file`} onChange=${(event) => { const [file] = event.target.files; event.target.value = ""; take(file); }} /></label>
       ${reference && html`<button type="button" class="quiet small" onClick=${() => onPick("")}>Clear</button>`}</div>
     ${reference && html`<${Sound} key=${reference} reference=${reference} label=${nameOf(reference)} mel=${Boolean(onSelect)} selection=${selection} onSelect=${onSelect} />`}
   </div>`;

@@ -9,6 +9,7 @@ import { Named } from "./rename.js";
 import { remove } from "./trash.js";
 import { Sound } from "./wave.js";
 
+const AGAIN_MS = 10000;
 const FORMATS = [["wav", "WAV"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"]];
 /** What a job says while it makes pieces. */
 export const MAKING = ["Composing", "Writing the report"];
@@ -28,8 +29,13 @@ const details = new Map();
 function useVerdicts(piece) {
   const [found, set] = useState(details.get(piece.id));
   useEffect(() => {
-    if (details.has(piece.id) || !piece.is_there) return;
-    get(`/api/pieces/${piece.id}`).then((one) => { details.set(piece.id, one.seconds ?? []); set(one.seconds ?? []); }, () => {});
+    if (details.has(piece.id) || !piece.is_there) return undefined;
+    let timer, gone = false;
+    const taken = (one) => { details.set(piece.id, one.seconds ?? []); set(one.seconds ?? []); };
+    // Where nothing answers, the head of the page says so.
+    const ask = () => get(`/api/pieces/${piece.id}`).then(taken, () => { if (!gone) timer = setTimeout(ask, AGAIN_MS); });
+    ask();
+    return () => { gone = true; clearTimeout(timer); };
   }, [piece.id]);
   return found;
 }

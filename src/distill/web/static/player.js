@@ -1,6 +1,6 @@
 // One sound at a time, for the whole page: what plays, where it is, and how loud; its bar at the foot of every tab, and its keys.
 import { useEffect, useRef } from "./vendor/hooks.js";
-import { query, Wrong } from "./api.js";
+import { fetched, query, Wrong } from "./api.js";
 import { html } from "./parts.js";
 import { remembered, say, sayWrong, shared, useShared } from "./store.js";
 
@@ -16,12 +16,13 @@ export const playing = shared(NOTHING);
 /** How loud everything is, from 0 to 1, and whether what ends begins again. */
 export const volume = remembered("volume", 1);
 export const repeats = shared(false);
-let heard = { level: 1, loop: false };  // how what is loaded is heard
+let heard = { level: 1, loop: false };  // how what is loaded is heard, or will be once it is ready
 let end = Infinity;
 let then = null;
 let round = null;  // what a loop is heard by
 let wishes = 0;
 let readied = 0;  // the wish that is made ready now
+let frame = 0;
 
 /** A slider that is halfway down sounds about half as loud. */
 export const gain = () => volume.get() ** 2;
@@ -33,7 +34,13 @@ repeats.watch(() => { audio.loop = goesRound(); });
 const tell = () => playing.set({ ...playing.get(), isPlaying: !audio.paused || readied === wishes });
 for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, tell);
 audio.addEventListener("ended", () => finish());
-audio.addEventListener("error", () => { playing.set(NOTHING); });
+audio.addEventListener("error", () => {
+  const { reference } = playing.get();
+  playing.set(NOTHING);
+  if (!reference || readied === wishes) return;  // what is made ready says itself what is wrong with it
+  pause();
+  unheard(heard.url).then(sayWrong);
+});
 
 function finish() {
   const next = then;
@@ -42,10 +49,11 @@ function finish() {
   if (next) next();
 }
 function watch() {
+  cancelAnimationFrame(frame);  // one watches, however often a place is sought
   if (audio.currentTime >= end) {
     audio.pause();
     finish();
-  } else if (!audio.paused) requestAnimationFrame(watch);
+  } else if (!audio.paused) frame = requestAnimationFrame(watch);
 }
 
 /** The address at which a sound is heard. */
@@ -70,11 +78,18 @@ const wind = (url) => import("./round.js").then(({ load }) => load(url)).catch((
   return null;
 });
 
+/** Why the sound at this address is not heard: a player does not say, so the server is asked. */
+const unheard = (url) => fetched(url, async (answer) => {
+  await answer.body.cancel();
+  return new Wrong("This browser cannot play that sound (any further).", "Try again, or open its file in another program.");
+}).catch((wrong) => wrong);
+
 /** Plays a sound from a moment on, to another if given, and calls `next` when it is over; or, with `loop`, round and round. */
 export async function play(reference, { from, to = Infinity, next = null, url = soundUrl(reference), level = 1, loop = false, label = "" } = {}) {
   const wish = readied = (wishes += 1);
   then = null;
   unwind();
+  heard = { url, level, loop };
   if (playing.get().reference !== reference) {
     audio.src = url;
     playing.set({ reference, isPlaying: true, label, loop });
@@ -84,13 +99,15 @@ export async function play(reference, { from, to = Infinity, next = null, url = 
     const wound = loop ? await wind(url) : null;
     if (wish !== wishes) return;  // something else was pressed meanwhile
     audio.muted = Boolean(wound);
-    heard = { url, level, loop };
     end = to;
     then = next;
     audio.loop = goesRound();
     audio.volume = loudness();
     if (from !== undefined) audio.currentTime = from;
-    await audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
+    await audio.play().catch(async (error) => {
+      const why = error.name === "AbortError" ? null : await unheard(url);
+      if (why && wish === wishes) throw why;
+    });
     if (wound && wish === wishes) round = wound(audio.currentTime, loudness());
     watch();
   } finally {

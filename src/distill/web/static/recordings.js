@@ -6,7 +6,8 @@ import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./
 import { AddRecordings, Drop, addDemo, isDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";
 
-const AGAIN_MS = 900;
+const AGAIN_MS = 2000;  // longer than from one look to the next: a file that is still being copied differs at each
+const REFUSED_MS = 10000;
 const SHOWN = 40;  // rows at once: each has a picture to draw
 const TONES = { used: "good", unreadable: "bad" };
 
@@ -113,18 +114,19 @@ export const unusable = (one) => Boolean(one && (!one.files || allOut(one) || (!
 
 function Folder({ id }) {
   const { data: one, wrong, again } = usePolled(`/api/collections/${encodeURIComponent(id)}`, 1500);
-  const [asked, ask] = useState("");
-  const before = useRef(null);
+  const [refused, refuse] = useState(null);  // what came of it when the server was asked to read the folder and did not
+  const before = useRef(null), asked = useRef(false);
   if (one?.report) before.current = one.report;
   const report = one?.report ?? before.current;  // while it is read again, what was read before stays
   const needed = one && one.is_there && one.files > 0 && !allOut(one) && !one.report && !one.job;
-  const key = needed ? `${one.id} ${one.left_out.join("|")} ${one.files}` : "";
+  const key = needed ? `${one.id} ${one.stamp}` : "";
   useEffect(() => {
-    if (!key || asked === key) return undefined;
+    if (!key) return undefined;
+    const ask = () => { asked.current = true; post(`/api/collections/${encodeURIComponent(id)}/check`).then(() => refuse(null), refuse).then(again); };
     // Whoever leaves out one recording may leave out several.
-    const timer = setTimeout(() => { ask(key); attempt(() => post(`/api/collections/${encodeURIComponent(id)}/check`)).then(again); }, report ? AGAIN_MS : 0);
+    const timer = setTimeout(ask, refused ? REFUSED_MS : report || asked.current ? AGAIN_MS : 0);
     return () => clearTimeout(timer);
-  }, [key]);
+  }, [key, refused]);
   if (wrong && !one) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!one) return html`<div aria-busy="true"></div>`;
   const forget = async () => {
@@ -141,6 +143,7 @@ function Folder({ id }) {
   };
   const share = one.job?.progress.share;
   const failed = one.job && ["failed", "interrupted"].includes(one.job.state);
+  const isRead = needed ? !refused : one.job && !failed;
   return html`<div class="stack">
     <div class="head"><div><h2>${one.name}</h2><small class="path">${one.folder}</small></div>
       <div class="actions"><${Action} kind="quiet" act=${forget}>Remove from the list<//>
@@ -150,10 +153,11 @@ function Folder({ id }) {
     ${one.is_there && !one.files && html`<${Alert}>There is no audio in this folder yet. Put recordings in it; they show up here by themselves.<//>`}
     ${one.is_there && allOut(one) && html`<${Alert}>Every recording is left out. Take back those to learn from.<//>`}
     ${failed && html`<${Alert} tone="bad">${one.job.what} ${one.job.fix} <${Action} kind="small" act=${async () => { await post(`/api/collections/${encodeURIComponent(id)}/check`); again(); }}>Read again<//><//>`}
-    ${!report && (needed || (one.job && !failed)) && html`<${Reading} job=${one.job} files=${one.files} />`}
+    ${needed && refused && html`<${Alert} tone="bad">${refused.message} It is tried again by itself.<//>`}
+    ${!report && isRead && html`<${Reading} job=${one.job} files=${one.files} />`}
     ${(report?.warnings ?? []).map((warning) => html`<${Alert}>${warning}<//>`)}
     ${one.is_own && html`<${Drop} label=${`More recordings for ${one.name}`} onFiles=${async (files, _, tell) => { await upload(files, one, "", tell); again(); }}>Drop more files here to add them to this folder.<//>`}
-    ${(report || one.left_out.length > 0) && html`<${Table} collection=${one} report=${report} again=${again} reading=${report && (needed || (one.job && !failed)) ? `reading again …${share ? ` ${percent(share)}` : ""}` : ""} />`}
+    ${(report || one.left_out.length > 0) && html`<${Table} collection=${one} report=${report} again=${again} reading=${report && isRead ? `reading again …${share ? ` ${percent(share)}` : ""}` : ""} />`}
     ${report && html`<details><summary>What is held out, and why these sizes</summary><p class="soft">${report.split.explanation} ${report.together.join(" ")}</p><p class="soft">${report.why}</p></details>`}
   </div>`;
 }

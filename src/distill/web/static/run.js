@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, get, post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, clock, figure, minus, percent, when, about } from "./parts.js";
-import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
+import { address, attempt, go, goOn, isAtWork, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
 import { Judged, Listening, isHeldOut, useLearning } from "./learning.js";
@@ -16,6 +16,8 @@ const WAITS = ["Queued", "Stopping"];
 export const isStopping = (run) => run.job_step === "Stopping";
 const ENDED = { finished: "Finished", stopped: "Stopped", failed: "Failed", interrupted: "Interrupted" };
 const HALTED = ["stopped", "interrupted", "failed"];
+/** Whether something is before a job in the line; if not, it begins in a moment. `own` is the name of its run, where it has one. */
+export const hasBefore = ({ runs, jobs }, job, own) => runs.some((one) => one.state === "running" && one.name !== own) || jobs.some((one) => one.id !== job.id && one.created < job.created && isAtWork(one));
 const path = (run, what = "") => `/api/runs/${encodeURIComponent(run)}${what}`;
 
 /** The remaining time as the last ten reports agree on it, so that it neither jumps nor runs backwards without need. */
@@ -120,7 +122,7 @@ async function halt(run) {
 export async function unlist(at, name, here) {
   await del(at);
   refresh("/api/runs");
-  go("train");
+  goOn("train");
   const back = async () => { await post(`${at}/recall`); refresh("/api/runs"); go("train", ...here); };
   say(`${name} is off the list`, { undo: { act: () => attempt(back) } });
 }
@@ -132,9 +134,7 @@ function GoOn({ run }) {
   const resume = async () => {
     const job = await post(path(run.name, "/resume"), { minutes: minutes ? Number(minutes) : null });
     refresh("/api/runs");
-    const { runs, jobs } = await get("/api/runs");
-    const isBehind = runs.some((one) => one.state === "running" && one.name !== run.name) || jobs.some((one) => one.id !== job.id && one.created < job.created && one.state !== "failed" && one.state !== "interrupted");
-    say(isBehind ? "It goes on as soon as its turn comes." : "It goes on.");
+    say(hasBefore(await get("/api/runs"), job, run.name) ? "It goes on as soon as its turn comes." : "It goes on.");
   };
   return html`<span class="go-on"><input type="number" min="0.1" step="any" aria-label="Minutes further" placeholder="as planned" value=${minutes} onInput=${(event) => set(event.target.value)} /><span class="soft">min</span>
     <${Action} act=${resume} disabled=${finished && !minutes} data-test="resume">${finished ? "Train further" : "Go on"}<//></span>`;
@@ -146,7 +146,7 @@ function Measured({ run }) {
   const job = asked ?? measured?.job;  // it may have been begun before this page was opened
   const { data } = usePolled(job ? `/api/jobs/${job}` : null, 1000);
   const { data: heard } = usePolled(path(run.name, "/heard"), 20000);
-  const isOver = data && !["waiting", "running", "stopping"].includes(data.state);
+  const isOver = data && !isAtWork(data);
   useEffect(() => { if (isOver) { follow(null); again(); if (data.what) say(`${data.what} ${data.fix}`, { tone: "bad" }); refresh(path(run.name)); } }, [isOver]);
   const begin = async () => follow((await post(path(run.name, "/measure"))).id);
   const busy = job && !isOver;
@@ -163,7 +163,7 @@ function FirstSound({ run }) {
   const { data: pieces } = usePolled(`/api/pieces?model=${run.model_id}`, 3000);
   if (!pieces?.length) return null;
   return html`<section class="stack" aria-label="New sound"><h2 class="minor">New sound</h2>${pieces.slice(0, 2).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}
-    ${pieces.length > 2 && html`<p><a href=${address("generate", run.model_id)}>All ${pieces.length} pieces</a></p>`}</section>`;
+    ${pieces.length > 2 && html`<p><a href=${address("generate", run.model_id)}>All pieces</a></p>`}</section>`;
 }
 
 export function Run({ name }) {

@@ -4,9 +4,12 @@ import { useCallback, useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get } from "./api.js";
 
 // The address: #/train/RUN → ["train", "RUN"]
-const parts = () => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+const meant = (part) => { try { return decodeURIComponent(part); } catch { return part; } };  // one that was typed may hold a bare %
+const parts = () => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(meant);
 export const address = (...path) => `#/${path.map(encodeURIComponent).join("/")}`;
 export const go = (...path) => { location.hash = address(...path); };
+/** The same once something has been done: whoever has gone to another tab meanwhile is not fetched back. */
+export const goOn = (...path) => { if (parts()[0] === path[0]) go(...path); };
 export function useAddress() {
   const [path, set] = useState(parts);
   useEffect(() => {
@@ -101,6 +104,8 @@ export function usePolled(url, every = 2000) {
   const again = useCallback(() => one?.look(), [one]);
   return { ...useShared(one?.value ?? nobody), again };
 }
+/** Whether a job is not over yet. */
+export const isAtWork = ({ state }) => ["waiting", "running", "stopping"].includes(state);
 /** Looks again, now, at everything under this address, but for what is about `gone`, which was just deleted. */
 export const refresh = (start, gone) => { for (const [url, one] of asked) if (url.startsWith(start) && !(gone && url.includes(gone))) one.look(); };
 document.addEventListener("visibilitychange", () => { if (!document.hidden) for (const one of asked.values()) one.look(); });

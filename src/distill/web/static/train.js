@@ -2,8 +2,8 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { post, query } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Tick, clock, count, isFilled, percent, when, about } from "./parts.js";
-import { address, go, refresh, shared, usePolled, useRemembered, useShared } from "./store.js";
-import { Run, STAGES, STATES, isComposing, isStopping, unlist } from "./run.js";
+import { address, goOn, isAtWork, refresh, shared, usePolled, useRemembered, useShared } from "./store.js";
+import { Run, STAGES, STATES, hasBefore, isComposing, isStopping, unlist } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
 import { unusable } from "./recordings.js";
 
@@ -69,7 +69,7 @@ function Form({ collections, chosen, waits }) {
     refresh("/api/runs");
     refresh("/api/now");
     setName("");
-    go("train", "job", job.id);
+    goOn("train", "job", job.id);
   };
   return html`<form class="card stack form" ref=${own} onSubmit=${(event) => event.preventDefault()} aria-label="New training">
     <h2 class="minor">New training</h2>
@@ -85,11 +85,8 @@ function Form({ collections, chosen, waits }) {
   </form>`;
 }
 
-const AT_WORK = ["waiting", "running", "stopping"];
 /** What a training that was asked for is to be called, as its run is. */
 const nameOf = (job) => job.title.replace(/^(Training|Going on with) /, "");
-/** Whether something is before a job in the line; if not, it begins in a moment. */
-const hasBefore = (all, job) => all.runs.some((one) => one.state === "running") || all.jobs.some((one) => one.id !== job.id && one.created < job.created && AT_WORK.includes(one.state));
 
 function Runs({ all, chosen }) {
   if (!all.runs.length && !all.jobs.length) return null;
@@ -101,13 +98,14 @@ function Runs({ all, chosen }) {
   const begun = (run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
     <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${isTwice(run) && STAGES[run.stage] ? `${STAGES[run.stage]} · ` : ""}${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${about(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`;
   // What is to come and what is at work are above; what failed before it had a run stands where its run would.
-  const waiting = all.jobs.filter((job) => AT_WORK.includes(job.state)), failed = all.jobs.filter((job) => !AT_WORK.includes(job.state));
+  const waiting = all.jobs.filter(isAtWork), failed = all.jobs.filter((job) => !isAtWork(job));
   const lines = waiting.map(asked);
   for (const run of all.runs) {
     while (failed.length && run.state !== "running" && Date.parse(failed[0].created) > Date.parse(run.started)) lines.push(asked(failed.shift()));
     lines.push(begun(run));
   }
-  return html`<nav class="list" aria-label="Trainings">${lines}${failed.map(asked)}</nav>`;
+  return html`<nav class="list" aria-label="Trainings">${lines}${failed.map(asked)}</nav>
+    ${all.are_all === false && html`<p class="soft">These are the newest; each model in <a href=${address("library")}>Library</a> has all of its trainings.</p>`}`;
 }
 
 /** A training that was asked for and has no run yet: it reads the recordings, waits in line, or failed. */
@@ -118,7 +116,7 @@ function Job({ id }) {
   useEffect(() => { if (run) location.replace(address("train", run.name)); }, [run?.name]);
   if (wrong && !job) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!job) return html`<div aria-busy="true"></div>`;
-  const isOver = !AT_WORK.includes(job.state);
+  const isOver = !isAtWork(job);
   const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
   const waits = job.state === "waiting" && Boolean(all && hasBefore(all, job));
   const forget = () => unlist(`/api/jobs/${encodeURIComponent(id)}`, nameOf(job), ["job", id]);
@@ -138,7 +136,7 @@ function Train({ path }) {
   const { data: all } = usePolled("/api/runs", 1000);
   if (!collections || !all) return html`<div aria-busy="true"></div>`;
   if (!collections.length && !all.runs.length && !all.jobs.length) {
-    return html`<${Empty} title="First, some recordings" actions=${html`<a class="button primary big" href=${address("recordings")}>Add recordings</a><${Action} kind="big" doing="Making it …" act=${async () => { await addDemo(); go("train"); }}>Use the demo corpus<//>`}>
+    return html`<${Empty} title="First, some recordings" actions=${html`<a class="button primary big" href=${address("recordings")}>Add recordings</a><${Action} kind="big" doing="Making it …" act=${addDemo}>Use the demo corpus<//>`}>
       Distill learns from a folder of them. Then you say how many minutes it may take, and listen while it learns.<//>`;
   }
   const [kind, which] = path;
@@ -147,7 +145,7 @@ function Train({ path }) {
   const shown = kind === "job" ? html`<${Job} key=${which} id=${which} />` : run ? html`<${Run} key=${run.name} name=${run.name} />`
     : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long should it learn?">Minutes are the only setting it needs. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. Then it makes the first pieces. You hear it learn all the while, and can stop at any time and keep what was learned.<//>`;
   // By what is at work, not by what is looked at: or the list would move under whoever goes through it.
-  const isBusy = !isNew && (all.runs.some((one) => one.state === "running" || one.job) || all.jobs.some((one) => AT_WORK.includes(one.state)));
+  const isBusy = !isNew && (all.runs.some((one) => one.state === "running" || one.job) || all.jobs.some(isAtWork));
   return html`<div class=${`split${(kind && !isNew) || isBusy ? " chosen" : ""}`}>
     <aside class="stack">${collections.length > 0 && (isBusy ? html`<a class="button" href=${address("train", "new")}>New training</a>` : html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} waits=${all.runs.some((one) => one.state === "running")} />`)}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>
     <div>${shown}</div></div>`;

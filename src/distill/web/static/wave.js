@@ -118,11 +118,9 @@ function Strip({ reference, label, verdicts, seconds, begin, end }) {
     const nearest = `${second.reference}@${second.at_seconds}`;
     setPassage(nearest);
     const url = query("/api/sound/passage", asked);
-    play(nearest, { url, from: 0, next: itself, label: second.recording }).catch(async () => {
-      const silent = `${describe(second, begins)}. That recording cannot be played here; this is the second itself.`;
-      tell(silent);
+    play(nearest, { url, from: 0, next: itself, label: second.recording }).catch((wrong) => {
+      tell(`${describe(second, begins)}. That recording cannot be played here; this is the second itself. ${wrong.message}`);
       itself();
-      await get(url).catch((wrong) => tell(`${silent} ${wrong.message}`));  // a player does not say why
     });
   };
   const keys = (event) => {
@@ -159,24 +157,21 @@ export function Sound({ reference, label, mel = true, verdicts, judged, selectio
     const box = pane.current.getBoundingClientRect();
     return Math.min(seconds, Math.max(0, ((event.clientX - box.left) / box.width) * seconds));
   };
+  // A click, which a swipe that begins here to scroll the page is not; nor is what marks a passage.
+  const hasMarked = useRef(false);
+  const hear = (event) => { if (seconds && !hasMarked.current) play(reference, { from: placeOf(event), label, ...options?.() }).catch(sayWrong); };
   const press = (event) => {
-    if (!seconds || event.button) return;
-    const from = placeOf(event);
-    const hear = () => play(reference, { from, label, ...options?.() }).catch(sayWrong);
-    if (!onSelect) { hear(); return; }
-    pane.current.setPointerCapture(event.pointerId);
-    let moved = false;
+    hasMarked.current = false;
+    if (!onSelect || !seconds || event.button) return;
+    const own = pane.current, from = placeOf(event), over = new AbortController();
     const move = (next) => {
       const to = placeOf(next);
-      moved = moved || Math.abs(to - from) > seconds / 200;
-      if (moved) onSelect([Math.min(from, to), Math.max(from, to)]);
+      hasMarked.current = hasMarked.current || Math.abs(to - from) > seconds / 200;
+      if (hasMarked.current) onSelect([Math.min(from, to), Math.max(from, to)]);
     };
-    const up = () => {
-      pane.current.removeEventListener("pointermove", move);
-      if (!moved) hear();
-    };
-    pane.current.addEventListener("pointermove", move);
-    pane.current.addEventListener("pointerup", up, { once: true });
+    own.setPointerCapture(event.pointerId);
+    own.addEventListener("pointermove", move, { signal: over.signal });
+    for (const end of ["pointerup", "pointercancel"]) own.addEventListener(end, () => over.abort(), { signal: over.signal });
   };
   const keys = (event) => {
     const step = !event.shiftKey && { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -188,7 +183,7 @@ export function Sound({ reference, label, mel = true, verdicts, judged, selectio
   return html`<div class=${`sound${mel ? "" : " flat"}`} data-seconds=${seconds}>
     <${PlayButton} reference=${reference} label=${label} options=${options} />
     <div class="drawn">
-      <div class=${`pane${onSelect ? " markable" : ""}`} ref=${pane} role="button" tabindex="0" aria-label=${`${label}, ${duration(seconds)}: play from a place`} onPointerDown=${press} onKeyDown=${keys}>
+      <div class=${`pane${onSelect ? " markable" : ""}`} ref=${pane} role="button" tabindex="0" aria-label=${`${label}, ${duration(seconds)}: play from a place`} onPointerDown=${press} onClick=${hear} onKeyDown=${keys}>
         <${Canvas} look=${look} draw=${drawWave} kind="wave" />
         ${mel && html`<${Canvas} look=${look} draw=${drawMel} kind="mel" />`}
         ${selection && seconds > 0 && html`<i class="marked" style=${{ left: `${(100 * selection[0]) / seconds}%`, width: `${(100 * (selection[1] - selection[0])) / seconds}%` }}></i>`}

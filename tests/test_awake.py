@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from distill.training import awake
-from distill.training.awake import Awake
+from distill import awake
+from distill.awake import Awake
 
 
 @pytest.fixture

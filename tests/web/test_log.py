@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distill.runs.events import EventLog
 from distill.training.metrics import Notice, VQStepMetrics
-from distill.web.follow import MOST_STEPS, Followed, follow
+from distill.web.log import MOST_STEPS, Followed, follow
 
 
 def step(number: int) -> VQStepMetrics:

@@ -1,4 +1,4 @@
-"""Another file behind the sound of the first one: two in one, as they are joined by hand or come out of a rescued disk."""
+"""Where the sound of a file ends, and another file begins behind it: two in one, joined by hand, or from a rescued disk."""
 
 import itertools
 import re
