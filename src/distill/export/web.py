@@ -42,9 +42,10 @@ def export_web(model: Model, folder: Path) -> Outcome:
         _copy(Path(str(files("distill.export") / "player")), aside)
         table = write_graphs(model, aside, with_encoder=False)
         if model.prior is not None:
-            limits, usual = Limits.of(model), Sampling()
+            openings, usual = Openings(model), Sampling()
+            limits = Limits.of(model, openings.silent)
             table["sampling"] = {"temperature": usual.temperature, "top_p": usual.top_p}
-            table["openings"] = Openings(model).codes(range(OPENINGS)).tolist()
+            table["openings"] = openings.codes(range(OPENINGS)).tolist()
             table["longest"] = limits.longest.tolist()
             table["silent"] = torch.nonzero(limits.silent)[:, 0].tolist()
             table["pause"] = limits.pause

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from distill.codes.edit import samples_left
+from distill.codes.edit import samples_left, samples_with
 from distill.codes.history import History, Step
 from distill.errors import LibraryError
 from distill.files.atomic import append_line, output_error, write_json
@@ -80,7 +80,9 @@ class Sheet:
         samples, columns, hop = self.about.samples, len(self.original), self.about.hop
         for step in self.history.past:
             gone, come = len(step.before), len(step.after)
-            if come:
+            if not gone:
+                samples = samples_with(samples, columns, step.first, come, hop)
+            elif come:
                 samples += (come - gone) * hop
             else:
                 samples = samples_left(samples, columns, step.first, step.first + gone, hop)

@@ -129,6 +129,17 @@ def test_where_the_last_column_is_deleted_the_others_stay_whole(
     assert length() == 48_000
 
 
+def test_what_is_inserted_at_the_end_is_whole(
+    client: Client, model: str, noise: Callable[..., Any], save: Any, tmp_path: Path
+) -> None:
+    """Guards against the shortfall of the last column, partly filled before, which what follows it now had to bear."""
+    audio = save(tmp_path / "a.wav", noise(1.0)).read_bytes()
+    one = client.put(f"/api/uploads/codes/{model}/a.wav", content=audio).json()
+    edits(client, one, do="insert", codes=text([[1, 2], [2, 3]]), levels=[0, 1], column=47)
+    file = client.get(f"/api/codes/sheets/{one['id']}/file?format=wav").content
+    assert soundfile.info(io.BytesIO(file)).frames == 49 * 1024
+
+
 def test_no_time_is_told_past_the_end(
     client: Client, model: str, noise: Callable[..., Any], save: Any, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ export function Chart({ title, words, data, series, limit, log = false }) {
     let gone = false;
     let sized;
     library().then((uPlot) => {
-      if (gone) return;
+      if (gone || !own.current) return;  // it may leave the page before its end is told here
       plot.current = new uPlot(options(own.current.clientWidth, drawn, log, limit?.value), latest.current, own.current);
       sized = new ResizeObserver(() => { if (own.current) plot.current?.setSize({ width: own.current.clientWidth, height: HEIGHT }); });
       sized.observe(own.current);
