@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, get, post, put, query } from "./api.js";
 import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count, isFilled } from "./parts.js";
-import { address, attempt, go, refresh, say, sayWrong, usePolled, useRemembered } from "./store.js";
+import { address, attempt, go, isAtWork, refresh, say, sayWrong, usePolled, useRemembered } from "./store.js";
 import { play } from "./player.js";
 import { Pick, nameOf } from "./pick.js";
 import { Compare, MAKING, Piece, levels } from "./piece.js";
@@ -111,17 +111,16 @@ function Working({ model, onDone, children }) {
   const { data: trainings } = usePolled("/api/jobs?lane=training&active=true", 1500);
   const first = (trainings ?? []).filter((job) => job.about.model === model?.file && MAKING.includes(job.progress.step));
   const before = useRef(new Set());
-  const isOver = (job) => !["waiting", "running", "stopping"].includes(job.state);
   useEffect(() => {
     for (const job of all ?? []) {
-      if (!isOver(job)) before.current.add(job.id);
+      if (isAtWork(job)) before.current.add(job.id);
       else if (before.current.delete(job.id)) {
         onDone(job);
         if (job.what) say(`${job.what} ${job.fix}`, { tone: "bad" });
       }
     }
   }, [all]);
-  const atWork = (all ?? []).filter((job) => !isOver(job)).reverse();  // in their turn: what is asked for next comes below
+  const atWork = (all ?? []).filter(isAtWork).reverse();  // in their turn: what is asked for next comes below
   // The first in line begins in a moment.
   const waits = (job) => job.state === "waiting" && job !== atWork[0];
   if (all && trainings && !atWork.length && !first.length) return children;
