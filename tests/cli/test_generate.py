@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from pydantic import TypeAdapter
 
 from distill.library import Library
 from distill.making.given import read_prompt
@@ -66,7 +65,7 @@ def test_a_request_that_an_earlier_version_noted_is_read(distill: Distill, tiny:
     distill("generate", tiny, "--seconds", 0.5)
     (piece,) = Library(pytest.fail).generations()
     noted = {**piece.request, "is_after_fade": True, "is_replaced_whole": False}
-    assert TypeAdapter(Request).validate_python(noted) == TypeAdapter(Request).validate_python(piece.request)
+    assert Request.of_note(noted) == Request.of_note(piece.request)
 
 
 def test_a_prompt_of_next_to_nothing_is_said_to_be_so(

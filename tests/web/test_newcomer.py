@@ -224,8 +224,10 @@ def test_a_piece_leads_to_its_codes(page: Page, model: str) -> None:
 def test_what_was_warned_of_stands_above_what_was_made(page: Page, model: str) -> None:
     """Guards against a loop whose seam may be heard, which the terminal warns of and the page does not."""
     seam = "The seam of this loop may be heard."
+    (own,) = page.request.get("/api/models").json()
     job: dict[str, Any] = {
-        "id": "1", "kind": "generate", "title": "Making", "lane": "making", "created": "", "about": {"settings": {}},
+        "id": "1", "kind": "generate", "title": "Making", "lane": "making", "created": "",
+        "about": {"settings": {}, "model": own["file"]},
         "progress": {"step": "Drawing", "share": 0.5, "detail": ""}, "what": "", "fix": "",
     }  # fmt: skip
     states = iter([{"state": "running", "warnings": []}, {"state": "running", "warnings": []}])

@@ -352,4 +352,4 @@ def test_a_model_is_renamed_at_once(client: Any, tiny: Path) -> None:
     assert refused.json()["what"] == "'a/b' cannot be the name of a model."
     client.put("/api/uploads/models/tiny.distill", content=tiny.read_bytes())
     refused = client.post(f"/api/models/{named['id']}/rename", json={"name": "tiny"})
-    assert refused.json()["fix"] == "Choose another name, or move it away."
+    assert refused.json()["fix"] == "Choose another name."
