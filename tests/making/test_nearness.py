@@ -190,10 +190,11 @@ class Unread:
 
 
 def test_excerpts_are_from_all_over_the_recordings() -> None:
-    """All of them up to four minutes, and four minutes of more, to the end of each; guards against one that stands for all."""
+    """All of them up to four minutes, and four minutes of more, to the end of each; guards against one that stands for all,
+    and against 24 hits that stood for 300."""
 
     def parts(*seconds: float) -> list[Any]:
-        passages = [Unread("abc"[number], round(one * RATE)) for number, one in enumerate(seconds)]
+        passages = [Unread("abc"[number % 3], round(one * RATE)) for number, one in enumerate(seconds)]
         return cast(list[Any], excerpts(cast(list[Passage], passages), 2))
 
     ten = 10 * RATE
@@ -204,6 +205,7 @@ def test_excerpts_are_from_all_over_the_recordings() -> None:
     assert len(many) == len(set(many)) == 24
     assert (many[0], many[-1]) == (("a", 0, ten, 2), ("c", 30 * ten, 305 * RATE, 2))
     assert [sum(name == one for name, *_ in many) for one in "abc"] == pytest.approx([3.5, 17, 3.5], abs=1)
+    assert len(parts(*[1] * 300)) == 240
 
 
 def test_a_second_that_is_mostly_silence_is_none_of_the_recordings(sounding: Callable[[np.ndarray], Passage]) -> None:

@@ -226,7 +226,7 @@ def test_why_a_sound_is_not_heard_is_said_in_words_of_the_page(page: Page, model
         page.unroute("**/api/sound/audio?*")
     page.get_by_role("button", name="Dismiss").click()
     play.click()
-    page.wait_for_function(SOUNDS)
+    page.wait_for_function("() => document.getElementById('player').currentTime > 0.1")  # it is heard, not made ready
     page.route("**/api/sound/audio?*", partial(Route.fulfill, **gone))
     page.evaluate("() => document.getElementById('player').dispatchEvent(new Event('error'))")  # it breaks off
     expect(page.locator(".message.bad")).to_contain_text(said[1])
