@@ -251,7 +251,7 @@ def test_what_is_heard_is_let_go(tmp_path):
 
 
 def test_codes_are_counted_of_twenty_minutes_at_most():
-    """Guards against encoding a hundred hours after a training of five minutes."""
+    """Guards against encoding a hundred hours after a training of five minutes, and against 120 hits that stand for 2 400."""
     nothing = np.zeros((1, 1), np.float32)
     hours = [Recording(f"{n}", Path(), f"{n}", 1800.0, 1800 * RATE, 1, n, nothing) for n in range(20)]
     passages = counted(hours)
@@ -261,3 +261,5 @@ def test_codes_are_counted_of_twenty_minutes_at_most():
     assert len(counted(hours[:1])) == 120
     short = Recording("short", Path(), "0", 5.0, 5 * RATE, 1, 0, nothing)
     assert [one.samples for one in counted([short])] == [short.samples]
+    hits = [Recording(f"{n}", Path(), f"{n}", 1.0, RATE, 1, n, nothing) for n in range(2400)]
+    assert len(counted(hits)) == 1200

@@ -102,14 +102,15 @@ def start_codebooks(model: WrappedCodec, windows: TrainingWindows, plan: CodecPl
 def counted(recordings: Sequence[Recording]) -> tuple[Passage, ...]:
     """The passages whose codes are counted: everything, or evenly spread stretches, the same ones for the same recordings."""
     whole = whole_recordings(recordings)
-    if sum(one.samples for one in whole) <= MOST_COUNTED:
+    share = MOST_COUNTED / sum(one.samples for one in whole)
+    if share >= 1:
         return whole
     stretches = [
         Passage(one.recording, start, min(start + _STRETCH, one.samples))
         for one in whole
         for start in range(0, one.samples, _STRETCH)
     ]
-    return tuple(spread(stretches, MOST_COUNTED // _STRETCH))
+    return tuple(spread(stretches, int(share * len(stretches))))  # many are shorter where recordings are
 
 
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
