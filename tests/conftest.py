@@ -242,8 +242,8 @@ def browser() -> "Iterator[Browser]":
 @pytest.fixture
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the command line or the Python API trains has short epochs and saves its state at once."""
-    for name, plan in small_distill.short_plans().items():
-        monkeypatch.setattr(f"distill.pipeline.{name}", plan)
+    for place, short in small_distill.shortened().items():
+        monkeypatch.setattr(place, short)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ python small_distill.py --narrow WORDS    # models as for the corpus, but narrow
 """
 
 import dataclasses
+import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,8 +81,9 @@ def small_model(
     return Model(new_header(name, config, record, **fields), codec, counts, prior, tuple(sources))
 
 
-def short_plans() -> dict[str, type]:
-    """In the place of the plans of that name in ``distill.pipeline``: an epoch is a moment, and its state is saved at once."""
+def shortened() -> dict[str, object]:
+    """What stands in the place of these names of Distill's: an epoch is a moment, its state is saved at once, and the sketch is
+    initialised from eight seconds of windows."""
     from distill import pipeline
 
     @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,7 @@ def short_plans() -> dict[str, type]:
         least_steps: int = 3
         first_save_s: float = 0.0
         validation_windows: int = 2
+        validation_positions: int = 24
 
     @dataclasses.dataclass(frozen=True)
     class ShortRefinement(pipeline.RefinementPlan):
@@ -98,6 +101,7 @@ def short_plans() -> dict[str, type]:
         discriminator_width: int = 4
         window_positions: int = 16
         validation_windows: int = 2
+        validation_positions: int = 24
 
     @dataclasses.dataclass(frozen=True)
     class ShortPrior(pipeline.PriorPlan):
@@ -105,7 +109,10 @@ def short_plans() -> dict[str, type]:
         first_save_s: float = 0.0
         views: int = 2
 
-    return {plan.__bases__[0].__name__: plan for plan in (ShortCodec, ShortRefinement, ShortPrior)}
+    plans = {
+        f"distill.pipeline.{plan.__bases__[0].__name__}": plan for plan in (ShortCodec, ShortRefinement, ShortPrior)
+    }
+    return {**plans, "distill.training.codec_data._SKETCHED": 2}
 
 
 def small_sizes() -> tuple[Any, Any]:
@@ -167,11 +174,11 @@ exec {sys.executable} "$@"
 
 def main() -> None:
     """The command line, in which the plans are short and a corpus suggests small models."""
-    from distill import pipeline
     from distill.cli.start import main as command
 
-    for name, plan in short_plans().items():
-        setattr(pipeline, name, plan)
+    for place, short in shortened().items():
+        module, name = place.rsplit(".", 1)
+        setattr(importlib.import_module(module), name, short)
     if sys.argv[1:2] == ["--narrow"]:
         del sys.argv[1]
         use_narrow_sizes()

@@ -77,8 +77,14 @@ def test_what_the_command_can_choose_can_be_chosen(small_corpus: Path, tmp_path:
     config = distill.load(tmp_path / "mine.distill").header.codec
     assert (config.channels, config.num_quantizers, config.codebook_size, config.commitment_weight) == (2, 3, 16, 0.5)
     assert "RefinementEpochMetrics" in {type(event).__name__ for event in events}
-    assert distill.train(small_corpus, tmp_path, epochs=1).header.name == "small"
-    assert distill.train(small_corpus, tmp_path, epochs=1).header.name == "small-2"
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_without_a_name_the_folder_s_and_then_the_next_free_one_are_taken(small_corpus: Path, tmp_path: Path) -> None:
+    for name in ("small", "small-2"):
+        cancel = threading.Event()
+        stopped = distill.train(small_corpus, tmp_path, callback=lambda _, end=cancel: end.set(), cancel_event=cancel)
+        assert stopped.header.name == name
 
 
 @pytest.mark.usefixtures("tiny_training")

@@ -14,6 +14,12 @@ from distill.training import PriorValidation
 
 
 @pytest.fixture
+def little_is_sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sketch is initialised from a few windows: two minutes of them would take as long as a training of a few steps."""
+    monkeypatch.setattr("distill.training.codec_data._SKETCHED", 2)
+
+
+@pytest.fixture
 def validate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], float]], None]:
     """``validate(loss)``: the held-out loss of a prior is what ``loss`` gives for the model."""
 

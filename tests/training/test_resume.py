@@ -45,6 +45,8 @@ from distill.training.plan import CodecPlan, PriorPlan
 from distill.training.schedule import Schedule
 from distill.training.state_file import SavedState, load_state, read_values
 
+pytestmark = pytest.mark.usefixtures("little_is_sketched")
+
 Step = VQStepMetrics | PriorStepMetrics
 CODEC = small_distill.codec_config(codebook_size=16)
 PRIOR = PriorConfig(16, 4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.2)
