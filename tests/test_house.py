@@ -1,6 +1,7 @@
 """The house rules that no other test would miss: who may know whom, and what may not stand anywhere."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -48,8 +49,16 @@ def name_of(path: Path) -> str:
     return path.relative_to(SRC).as_posix()
 
 
+@functools.cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _parsed_once() -> Iterator[None]:
+    """Every file is parsed for all rules together, and no tree outlives them."""
+    yield
+    parsed.cache_clear()
 
 
 def room(module: str) -> str:
