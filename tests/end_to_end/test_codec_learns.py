@@ -41,7 +41,7 @@ def test_a_hard_panned_recording_stays_where_it_was(tmp_path: Path) -> None:
         sketch_size=4,
     )
     codec = train_vqvae(
-        folder, config, plan=CodecPlan(epochs=1, batch_size=1, validation_windows=1, device="cpu")
+        folder, config, plan=CodecPlan(epochs=1, batch_size=1, least_steps=100, validation_windows=1, device="cpu")
     ).codec
     for side in (0, 1):
         audio = torch.zeros(1, 2, RATE)

@@ -51,8 +51,7 @@ def test_a_message_lies_over_nothing_that_can_be_pressed(
     for down in (0, 130, 260):
         page.evaluate("(down) => scrollTo(0, down)", down)
         at_rest(page)
-        page.wait_for_timeout(700)  # it looks again three times a second
-        assert page.evaluate(UNDER) == []
+        page.wait_for_function(f"() => !({UNDER})().length", polling=50)  # it looks again three times a second
         box = page.locator(".message").bounding_box()
         assert box is not None
         assert box["x"] >= 0
