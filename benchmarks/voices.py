@@ -8,14 +8,15 @@
     python benchmarks/voices.py MODEL FOLDER --rebuilt
     python benchmarks/voices.py MODEL FOLDER --own
 
-Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``, *line* and *grain* those of ``audio/texture.py``,
-of all pieces beside all recordings; *Fréchet* is the distance there, and *floor* the same for as much audio drawn from the
-recordings themselves (median of 15 draws); both for all pieces together and, in the next column, for each lot alone, the mean
-of all lots. *Near-copies*: seconds whose log-mel picture correlates over 0.95 with a place of the recordings. *Beat*: the
-autocorrelation of the onset envelope at the recordings' own period, the strongest from 0.3 to 1.5 s, over theirs, both in parts
-of five seconds. *Step*: the 99.9th percentile of steps from sample to sample within fades, over that of the recordings; over
-that of the rest of the same pieces. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if the recordings
-were so long. With ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by
+Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``, *line* and *grain* those of
+``audio/texture.py``, of all pieces beside all recordings; *Fréchet* is the distance there, and *floor* the same for as much
+audio drawn from the recordings themselves (median of 1000 draws of 400 passages); both for all pieces together and, in the
+next column, for each lot alone, the mean of all lots. *Near-copies*: seconds whose log-mel picture correlates over 0.95
+with a place of the recordings. *Beat*: the autocorrelation of the onset envelope at the recordings' own period, the
+strongest from 0.3 to 1.5 s, over theirs, both in parts of five seconds. *Step*: the 99.9th percentile of steps from sample
+to sample within fades, over that of the recordings; over that of the rest of the same pieces. With ``--minutes`` time and
+memory of one long piece, with ``--hours`` as if the recordings were so long.
+With ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by
 the figures of the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec. With ``--own`` that of
 passages of what was trained on, as they are and through the codec: what a prior that only quotes would reach.
 """
@@ -54,7 +55,7 @@ from distill.recordings.passages import whole_recordings
 from distill.training.prior_data import split_of
 
 RATE = 48_000
-DRAWS = 15
+PASSAGES, DRAWS = 400, 1000
 
 
 def main() -> None:
@@ -134,7 +135,7 @@ def compare(
         piece for seed in seeds for piece in generate(model, seconds, count, Sampling(top_p=dial.top_p), seed=seed)
     ]
     lots = len(seeds)
-    floor, floor_of_lot = (floor_of(reference, audio, many, seconds) for many in (count * lots, count))
+    floor, floor_of_lot = floors_of(reference, audio, (count * lots, count), seconds)
     period, own_beat = reference.period, reference.beat
     print(
         f"Floor of the Fréchet distance {floor:.1f}; comb of the recordings {reference.nearness(audio).comb:.2f}; their onsets"
@@ -216,7 +217,7 @@ def compare_rebuilt(model: Model, folder: Path, seconds: float) -> None:
     made = [np.concatenate(list(decode_chunks(codec, encode_blocks(codec, [one]))), axis=1) for one in audio]
     reference = Reference(audio, codec.frame_rate)
     count = round(sum(one.shape[1] for one in audio) / RATE / seconds)
-    floor = floor_of(reference, audio, count, seconds)
+    (floor,) = floors_of(reference, audio, (count,), seconds)
     distance = reference.nearness(made).frechet
     print(f"Fréchet distance {distance:.1f}, floor {floor:.1f}, over it {distance / floor:.2f}")
 
@@ -243,23 +244,24 @@ def compare_own(
             codes.append(part.codes)
         plain.append(np.concatenate(sounds, axis=1))
         coded.append(np.concatenate(list(decode_chunks(codec, torch.cat(codes))), axis=1))
-    floor, floor_of_lot = (floor_of(reference, audio, many, seconds) for many in (lots * count, count))
+    floor, floor_of_lot = floors_of(reference, audio, (lots * count, count), seconds)
     print("| | Fréchet / floor | lot by lot |\n|---|---|---|")
     for name, sounds in (("recordings", plain), ("through the codec", coded)):
         by_lot = [reference.frechet(sounds[lot * count :][:count]) / floor_of_lot for lot in range(lots)]
         print(f"| {name} | {reference.frechet(sounds) / floor:.2f} | {np.mean(by_lot):.2f} |")
 
 
-def floor_of(reference: Reference, audio: Sequence[np.ndarray], count: int, seconds: float) -> float:
-    """The Fréchet distance of as much audio of the recordings themselves, in passages as long as the pieces."""
+def floors_of(reference: Reference, audio: Sequence[np.ndarray], counts: Sequence[int], seconds: float) -> list[float]:
+    """The Fréchet distance of so many passages of the recordings themselves, each as long as the pieces."""
     draw_from = np.random.default_rng(0)
-    joined = np.concatenate(audio, axis=1)
-    length = round(seconds * RATE)
-    found = []
-    for _ in range(DRAWS):
-        starts = draw_from.integers(0, max(1, joined.shape[1] - length), count)
-        found.append(reference.frechet([joined[:, start : start + length] for start in starts]))
-    return float(np.median(found))
+    joined, length = np.concatenate(audio, axis=1), round(seconds * RATE)
+    starts = draw_from.integers(0, max(1, joined.shape[1] - length), PASSAGES)
+    passages = torch.stack([reference.described([joined[:, start : start + length]]) for start in starts])
+    floors = []
+    for count in counts:
+        drawn = (torch.from_numpy(draw_from.integers(0, PASSAGES, count)) for _ in range(DRAWS))
+        floors.append(float(np.median([reference.frechet_of(passages[places].flatten(0, 1)) for places in drawn])))
+    return floors
 
 
 def measure_length(model: Model, stretches: Sequence[Stretch], dial: Dial, minutes: float, hours: float) -> None:

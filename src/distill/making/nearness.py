@@ -137,7 +137,15 @@ class Reference:
 
     def frechet(self, audio: Sequence[np.ndarray]) -> float:
         """The Fréchet distance alone, of new audio as in :meth:`nearness`."""
-        return _frechet(self._seconds, self._projected(_seconds(audio)))
+        return self.frechet_of(self.described(audio))
+
+    def described(self, audio: Sequence[np.ndarray]) -> Tensor:
+        """What every second of it sounds like, every half second, in the axes of the Fréchet distance: ``[W, AXES]``."""
+        return self._projected(_seconds(audio))
+
+    def frechet_of(self, described: Tensor) -> float:
+        """The Fréchet distance of seconds that are :meth:`described`."""
+        return _frechet(self._seconds, described)
 
     def _nearest(self, audio: Iterable[np.ndarray]) -> Nearest:
         return Nearest.joined([self._passages.nearest((one,), AS_IT_IS) for one in audio])
