@@ -158,3 +158,43 @@ def tiny_training(short_training: None, suggest: Callable[..., None]) -> None:
         return PriorConfig(codec.codebook_size, codec.num_quantizers, **{**sizes, **changes})
 
     suggest(codec=codec_config, prior=prior_config)
+
+
+@pytest.fixture(scope="session")
+def _trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what trainings have left."""
+    return tmp_path_factory.mktemp("trainings")
+
+
+@pytest.fixture
+def trained(
+    distill: Callable[..., Answer],
+    tiny_training: None,
+    small_corpus: Path,
+    _trainings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[str], Path]:
+    """``trained(stage)``: ``one.distill``, whose training came to the end of that stage: codec, refinement or prior.
+
+    It is trained once. After that it is put back, with the home that its training left, at the same place, which both name.
+    """
+
+    def make(stage: str) -> Path:
+        here, kept = _trainings / "here", _trainings / stage
+        shutil.rmtree(here, ignore_errors=True)
+        monkeypatch.setenv("DISTILL_HOME", str(here / "home"))
+        model = here / "one.distill"
+        if kept.exists():
+            shutil.copytree(kept, here)
+            return model
+        if stage == "prior":
+            make("codec")
+            answer = distill("train-prior", model, small_corpus, "--epochs", 1)
+        else:
+            high = ("--quality", "high") if stage == "refinement" else ()
+            answer = distill("train", small_corpus, "--epochs", 1, "--name", "one", "--out", here, *high)
+        assert answer.code == 0, answer.err
+        shutil.copytree(here, kept)
+        return model
+
+    return make

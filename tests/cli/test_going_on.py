@@ -280,10 +280,15 @@ def test_a_stop_that_comes_too_late_leaves_nothing_to_go_on_with(
 
 @pytest.mark.parametrize("way", ["one Ctrl-C before it", "one Ctrl-C in it", "ended at once"])
 def test_what_is_measured_after_a_prior_is_made_up_for(
-    way: str, distill: Distill, on_event: Callable[..., None], small_corpus: Path, tmp_path: Path, monkeypatch: Any
+    way: str,
+    distill: Distill,
+    trained: Callable[[str], Path],
+    on_event: Callable[..., None],
+    small_corpus: Path,
+    monkeypatch: Any,
 ) -> None:
     """Guards against a model whose voice nobody will ever measure, and against advice that is answered with "is finished"."""
-    model, measured = tmp_path / "m.distill", []
+    model, measured = trained("codec"), []
 
     def strength(*_: Any) -> float:
         measured.append("beat")
@@ -307,7 +312,6 @@ def test_what_is_measured_after_a_prior_is_made_up_for(
     )
     monkeypatch.setattr("distill.making.strength.measured_strength", strength)
     monkeypatch.setattr("distill.making.nearness.compared", voices)
-    assert distill("train", small_corpus, "--epochs", 1, "--name", "m", "--out", tmp_path).code == 0
     on_event(look)
     answer = distill("train-prior", model, small_corpus, "--epochs", 1)
     again = f"distill train-prior --resume {model}"

@@ -13,6 +13,7 @@ import torch
 
 from distill import pipeline
 from distill.files.home import home
+from distill.files.names import run_folders
 from distill.making.nearness import Compared
 from distill.making.tolls import Tolls
 from distill.models import load_model
@@ -24,6 +25,7 @@ from distill.training.plan import RefinementPlan
 from distill.training.state_file import load_state
 
 Distill = Callable[..., Any]
+Trained = Callable[[str], Path]
 
 pytestmark = pytest.mark.usefixtures("tiny_training", "hears_ctrl_c")
 
@@ -43,13 +45,16 @@ def stop_at(on_event: Callable[..., None]) -> Callable[[type, int], None]:
 
 
 def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> None:
-    answer = distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path, "--json")
+    answer = distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path)
     assert answer.code == 0, answer.err
     assert "first-stage" in answer.err
     assert "1 epoch: the decoder alone" in answer.err
-    kinds = {type(event).__name__ for event in read_run(home() / "runs" / answer.json["run"])}
+    for said in (answer.err, distill("status", "--all", "--json").out):
+        assert "distill train-prior" in said
+    kinds = {type(event).__name__ for event in read_run(run_folders()[0])}
     assert {"VQEpochMetrics", "RefinementStepMetrics", "RefinementEpochMetrics", "RefinementCompleteEvent"} <= kinds
-    page = Path(answer.json["page"]).read_text(encoding="utf-8")
+    (written,) = tmp_path.glob("*.html")
+    page = written.read_text(encoding="utf-8")
     assert page.count("<audio") == 3 * 4
     assert "never trained on" in page
     assert not re.search(r"(src|href)=.http", page)
@@ -62,15 +67,9 @@ def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> Non
     assert distill("generate", tmp_path / "small.distill", "--seconds", 1, "--out", tmp_path / "new").code == 0
 
 
-def test_what_comes_after_a_second_stage_is_the_prior_unless_there_is_one(
-    distill: Distill, small_corpus: Path, tmp_path: Path
-) -> None:
+def test_what_comes_after_a_second_stage_is_the_prior_unless_there_is_one(distill: Distill, trained: Trained) -> None:
     """Guards against the advice to train the prior again, which a second stage keeps."""
-    model, high = tmp_path / "small.distill", ("--quality", "high", "--epochs", 1)
-    assert "distill train-prior" in distill("train", small_corpus, *high, "--out", tmp_path).err
-    assert "distill train-prior" in distill("status", "--all", "--json").out
-    assert distill("train-prior", model, small_corpus, "--epochs", 1).code == 0
-    answer = distill("train", "--resume", model, *high)
+    answer = distill("train", "--resume", trained("prior"), "--quality", "high", "--epochs", 1)
     assert answer.code == 0, answer.err
     for said in (answer.err, distill("status", "--all", "--json").out):
         assert "distill train-prior" not in said
@@ -78,16 +77,14 @@ def test_what_comes_after_a_second_stage_is_the_prior_unless_there_is_one(
 
 
 def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
-    distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
+    distill: Distill, trained: Trained, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
-    words = ("train", small_corpus, "--quality", "high", "--epochs", 1)
-    assert distill(*words, "--out", tmp_path / "whole").code == 0
-    whole = load_model(tmp_path / "whole" / "small.distill")
+    whole = load_model(trained("refinement"))
     for state in (home() / "runs").glob("*/refinement.state"):
         state.unlink()
 
     stop_at(RefinementStepMetrics, 2)
-    answer = distill(*words, "--out", tmp_path / "stopped")
+    answer = distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path / "stopped")
     assert answer.code == 0
     assert "the model is unchanged" in answer.err
     assert f"--resume {tmp_path / 'stopped' / 'small.distill'}" in answer.err
@@ -112,22 +109,23 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
 
 @pytest.mark.parametrize("has_first", [True, False])
 def test_a_second_stage_whose_model_was_moved_is_not_begun_again(
-    has_first: bool, distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
+    has_first: bool, distill: Distill, trained: Trained, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
     """Guards against a night that is lost: the run's folder was resumed, and both stages began again at the old place."""
+    model = trained("codec")
     stop_at(RefinementStepMetrics, 2)
-    assert distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path).code == 0
+    assert distill("train", "--resume", model, "--quality", "high", "--epochs", 1).code == 0
     on_event(None)
-    moved = (tmp_path / "small.distill").rename(tmp_path / "moved.distill")
+    moved = model.rename(tmp_path / "moved.distill")
     (folder,) = (home() / "runs").iterdir()
     if not has_first:
         (folder / "codec.state").unlink()
     state = (folder / "refinement.state").read_bytes()
     distill("train", small_corpus, "--resume", folder).refused(
-        "small.distill", "Give the model where it is now: distill train --resume MODEL"
+        "one.distill", "Give the model where it is now: distill train --resume MODEL"
     )
     assert (folder / "refinement.state").read_bytes() == state
-    assert not (tmp_path / "small.distill").exists()
+    assert not model.exists()
     assert "at step 2" in distill("train", small_corpus, "--resume", moved).err
 
 
@@ -159,10 +157,10 @@ def test_a_second_stage_that_comes_later_computes_as_the_first_did(
 
 @pytest.mark.parametrize("way", ["one Ctrl-C before it", "one Ctrl-C in it", "ended at once"])
 def test_voices_that_are_not_measured_anew_are_made_up_for(
-    way: str, distill: Distill, on_event: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, distill: Distill, trained: Trained, on_event: Any, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a model that goes on saying, of its new decoder, what was measured of the one before."""
-    model, measured, stopped = tmp_path / "m.distill", [], []
+    model, measured, stopped = trained("codec"), [], []
 
     def strength(*_: Any) -> float:
         measured.append("beat")
@@ -187,7 +185,6 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
     monkeypatch.setattr("distill.making.strength.measured_strength", strength)
     monkeypatch.setattr("distill.making.nearness.compared", voices)
     monkeypatch.setattr("distill.making.nearness.in_words", lambda found: found["nearer"])
-    assert distill("train", small_corpus, "--epochs", 1, "--name", "m", "--out", tmp_path).code == 0
     assert distill("train-prior", model, small_corpus, "--epochs", 1).code == 0
     on_event(look)
     answer = distill("train", "--resume", model, "--quality", "high", "--epochs", 1)
@@ -200,7 +197,7 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
         assert again in answer.err
         assert "which voice is nearer now has not been measured yet" in answer.err
     assert load_model(model).header.nearer_voice == "recordings"
-    assert not list(tmp_path.glob("*.html"))
+    assert not list(model.parent.glob("*.html"))
     weights = load_model(model).codec.state_dict()
     answer = distill("train", "--resume", model, "--json")
     assert answer.code == 0, answer.err
@@ -216,7 +213,7 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
 
 
 def test_a_page_that_was_not_written_is_made_up_for(
-    distill: Distill, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    distill: Distill, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a second stage that is finished, and whose page to compare both sounds on is never written."""
     write = pipeline.write_refinement_report
@@ -225,10 +222,10 @@ def test_a_page_that_was_not_written_is_made_up_for(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("distill.pipeline.write_refinement_report", ended)
-    assert distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path).code == 130
-    model = tmp_path / "small.distill"
+    model = trained("codec")
+    assert distill("train", "--resume", model, "--quality", "high", "--epochs", 1).code == 130
     weights = load_model(model).codec.state_dict()
-    assert not list(tmp_path.glob("*.html"))
+    assert not list(model.parent.glob("*.html"))
     assert f"distill train --resume {model}" in distill("status").err
     monkeypatch.setattr("distill.pipeline.write_refinement_report", write)
     answer = distill("train", "--resume", model, "--json")
@@ -240,11 +237,10 @@ def test_a_page_that_was_not_written_is_made_up_for(
 
 
 def test_models_that_share_a_codec_have_each_a_second_stage_of_its_own(
-    distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
+    distill: Distill, trained: Trained, stop_at: Any, on_event: Any, tmp_path: Path
 ) -> None:
     """Guards against the sound of the model that was refined last in another one, and against a state that is lost."""
-    assert distill("train", small_corpus, "--epochs", 1, "--name", "one", "--out", tmp_path).code == 0
-    one, other = tmp_path / "one.distill", tmp_path / "other.distill"
+    one, other = trained("codec"), tmp_path / "other.distill"
     other.write_bytes(one.read_bytes())
     stop_at(RefinementStepMetrics, 2)
     high = ("--quality", "high", "--epochs", 1, "--json")
@@ -264,12 +260,11 @@ def test_models_that_share_a_codec_have_each_a_second_stage_of_its_own(
     assert distill("train", "--resume", moved, "--epochs", 1, "--json").json["refinement_epochs"] == 2
 
 
-def test_what_cannot_be_resumed(distill: Distill, small_corpus: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_resumed(distill: Distill, trained: Trained, small_corpus: Path, tmp_path: Path) -> None:
     distill("train", small_corpus, "--resume", tmp_path / "none.distill").refused("none.distill", "cannot be read")
     (tmp_path / "text.distill").write_text("not a model")
     distill("train", small_corpus, "--resume", tmp_path / "text.distill").refused("not a usable model file")
-    assert distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path).code == 0
-    model = tmp_path / "small.distill"
+    model = trained("refinement")
     before = model.read_bytes()
     resume = ("train", small_corpus, "--resume", model, "--epochs", 1)
     distill(*resume, "--name", "other").refused("--resume", "Leave out --name")
