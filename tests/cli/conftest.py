@@ -167,14 +167,14 @@ def _trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def trained(
+def trained_to(
     distill: Callable[..., Answer],
     tiny_training: None,
     small_corpus: Path,
     _trainings: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], Path]:
-    """``trained(stage)``: ``one.distill``, whose training came to the end of that stage: codec, refinement or prior.
+    """``trained_to(stage)``: ``one.distill``, whose training came to the end of that stage: codec, refinement or prior.
 
     It is trained once. After that it is put back, with the home that its training left, at the same place, which both name.
     """

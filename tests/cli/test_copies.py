@@ -40,12 +40,12 @@ def run_named(model: Path, stage: str) -> object:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_copy_that_is_trained_further_leaves_the_original_as_it_was(
-    distill: Distill, trained: Callable[[str], Path], tmp_path: Path, stage: str
+    distill: Distill, trained_to: Callable[[str], Path], tmp_path: Path, stage: str
 ) -> None:
     """Guards against the state of a copy in place of that of the model it was copied from, which then goes on from there; and
     against a run of the copy before its recordings are found."""
     _, words, epochs = STAGES[stage]
-    one = trained(stage)
+    one = trained_to(stage)
     copy = Path(shutil.copy(one, tmp_path / "copy.distill"))
     before, runs = (one.read_bytes(), contents()), run_folders()
     elsewhere = (copy, "nowhere") if stage == "prior" else ("nowhere",)
@@ -62,11 +62,11 @@ def test_a_copy_that_is_trained_further_leaves_the_original_as_it_was(
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_copy_that_is_stopped_goes_on_with_its_own(
-    distill: Distill, trained: Callable[[str], Path], on_event: Any, tmp_path: Path, stage: str
+    distill: Distill, trained_to: Callable[[str], Path], on_event: Any, tmp_path: Path, stage: str
 ) -> None:
     """Guards against a copy that forgets what it learned until it was stopped, or killed, as it names the original's run."""
     kind, words, epochs = STAGES[stage]
-    one = trained(stage)
+    one = trained_to(stage)
     copy = Path(shutil.copy(one, tmp_path / "copy.distill"))
     untrained = copy.read_bytes()
 
@@ -88,14 +88,14 @@ def test_a_copy_that_is_stopped_goes_on_with_its_own(
 @pytest.mark.parametrize("is_measured", [True, False])
 def test_a_copy_s_prior_that_goes_on_is_kept_as_its_own(
     distill: Distill,
-    trained: Callable[[str], Path],
+    trained_to: Callable[[str], Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     is_measured: bool,
 ) -> None:
     """Guards against a copy whose prior went on in a run of its own, and was judged as a stranger's: what it had learned was
     thrown away, as it was not better, and what was still to be measured could never be."""
-    one = load_model(trained("prior"))
+    one = load_model(trained_to("prior"))
     training = {**(one.header.prior_training or {}), "best_perplexity": 1.0, **({} if is_measured else {UNMEASURED: 1})}
     copy = save_model(tmp_path / "copy.distill", one.with_header(prior_training=training))
     measured: list[str] = []

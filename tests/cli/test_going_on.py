@@ -282,13 +282,13 @@ def test_a_stop_that_comes_too_late_leaves_nothing_to_go_on_with(
 def test_what_is_measured_after_a_prior_is_made_up_for(
     way: str,
     distill: Distill,
-    trained: Callable[[str], Path],
+    trained_to: Callable[[str], Path],
     on_event: Callable[..., None],
     small_corpus: Path,
     monkeypatch: Any,
 ) -> None:
     """Guards against a model whose voice nobody will ever measure, and against advice that is answered with "is finished"."""
-    model, measured = trained("codec"), []
+    model, measured = trained_to("codec"), []
 
     def strength(*_: Any) -> float:
         measured.append("beat")

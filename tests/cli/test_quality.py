@@ -67,9 +67,11 @@ def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> Non
     assert distill("generate", tmp_path / "small.distill", "--seconds", 1, "--out", tmp_path / "new").code == 0
 
 
-def test_what_comes_after_a_second_stage_is_the_prior_unless_there_is_one(distill: Distill, trained: Trained) -> None:
+def test_what_comes_after_a_second_stage_is_the_prior_unless_there_is_one(
+    distill: Distill, trained_to: Trained
+) -> None:
     """Guards against the advice to train the prior again, which a second stage keeps."""
-    answer = distill("train", "--resume", trained("prior"), "--quality", "high", "--epochs", 1)
+    answer = distill("train", "--resume", trained_to("prior"), "--quality", "high", "--epochs", 1)
     assert answer.code == 0, answer.err
     for said in (answer.err, distill("status", "--all", "--json").out):
         assert "distill train-prior" not in said
@@ -77,9 +79,9 @@ def test_what_comes_after_a_second_stage_is_the_prior_unless_there_is_one(distil
 
 
 def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
-    distill: Distill, trained: Trained, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
+    distill: Distill, trained_to: Trained, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
-    whole = load_model(trained("refinement"))
+    whole = load_model(trained_to("refinement"))
     for state in (home() / "runs").glob("*/refinement.state"):
         state.unlink()
 
@@ -109,10 +111,16 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
 
 @pytest.mark.parametrize("has_first", [True, False])
 def test_a_second_stage_whose_model_was_moved_is_not_begun_again(
-    has_first: bool, distill: Distill, trained: Trained, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
+    has_first: bool,
+    distill: Distill,
+    trained_to: Trained,
+    stop_at: Any,
+    on_event: Any,
+    small_corpus: Path,
+    tmp_path: Path,
 ) -> None:
     """Guards against a night that is lost: the run's folder was resumed, and both stages began again at the old place."""
-    model = trained("codec")
+    model = trained_to("codec")
     stop_at(RefinementStepMetrics, 2)
     assert distill("train", "--resume", model, "--quality", "high", "--epochs", 1).code == 0
     on_event(None)
@@ -157,10 +165,10 @@ def test_a_second_stage_that_comes_later_computes_as_the_first_did(
 
 @pytest.mark.parametrize("way", ["one Ctrl-C before it", "one Ctrl-C in it", "ended at once"])
 def test_voices_that_are_not_measured_anew_are_made_up_for(
-    way: str, distill: Distill, trained: Trained, on_event: Any, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, distill: Distill, trained_to: Trained, on_event: Any, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a model that goes on saying, of its new decoder, what was measured of the one before."""
-    model, measured, stopped = trained("codec"), [], []
+    model, measured, stopped = trained_to("codec"), [], []
 
     def strength(*_: Any) -> float:
         measured.append("beat")
@@ -213,7 +221,7 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
 
 
 def test_a_page_that_was_not_written_is_made_up_for(
-    distill: Distill, trained: Trained, monkeypatch: pytest.MonkeyPatch
+    distill: Distill, trained_to: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a second stage that is finished, and whose page to compare both sounds on is never written."""
     write = pipeline.write_refinement_report
@@ -222,7 +230,7 @@ def test_a_page_that_was_not_written_is_made_up_for(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("distill.pipeline.write_refinement_report", ended)
-    model = trained("codec")
+    model = trained_to("codec")
     assert distill("train", "--resume", model, "--quality", "high", "--epochs", 1).code == 130
     weights = load_model(model).codec.state_dict()
     assert not list(model.parent.glob("*.html"))
@@ -237,10 +245,10 @@ def test_a_page_that_was_not_written_is_made_up_for(
 
 
 def test_models_that_share_a_codec_have_each_a_second_stage_of_its_own(
-    distill: Distill, trained: Trained, stop_at: Any, on_event: Any, tmp_path: Path
+    distill: Distill, trained_to: Trained, stop_at: Any, on_event: Any, tmp_path: Path
 ) -> None:
     """Guards against the sound of the model that was refined last in another one, and against a state that is lost."""
-    one, other = trained("codec"), tmp_path / "other.distill"
+    one, other = trained_to("codec"), tmp_path / "other.distill"
     other.write_bytes(one.read_bytes())
     stop_at(RefinementStepMetrics, 2)
     high = ("--quality", "high", "--epochs", 1, "--json")
@@ -260,11 +268,11 @@ def test_models_that_share_a_codec_have_each_a_second_stage_of_its_own(
     assert distill("train", "--resume", moved, "--epochs", 1, "--json").json["refinement_epochs"] == 2
 
 
-def test_what_cannot_be_resumed(distill: Distill, trained: Trained, small_corpus: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_resumed(distill: Distill, trained_to: Trained, small_corpus: Path, tmp_path: Path) -> None:
     distill("train", small_corpus, "--resume", tmp_path / "none.distill").refused("none.distill", "cannot be read")
     (tmp_path / "text.distill").write_text("not a model")
     distill("train", small_corpus, "--resume", tmp_path / "text.distill").refused("not a usable model file")
-    model = trained("refinement")
+    model = trained_to("refinement")
     before = model.read_bytes()
     resume = ("train", small_corpus, "--resume", model, "--epochs", 1)
     distill(*resume, "--name", "other").refused("--resume", "Leave out --name")
