@@ -15,10 +15,10 @@ next column, for each lot alone, the mean of all lots. *Near-copies*: seconds wh
 with a place of the recordings. *Beat*: the autocorrelation of the onset envelope at the recordings' own period, the
 strongest from 0.3 to 1.5 s, over theirs, both in parts of five seconds. *Step*: the 99.9th percentile of steps from sample
 to sample within fades, over that of the recordings; over that of the rest of the same pieces. With ``--minutes`` time and
-memory of one long piece, with ``--hours`` as if the recordings were so long.
-With ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by
-the figures of the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec. With ``--own`` that of
-passages of what was trained on, as they are and through the codec: what a prior that only quotes would reach.
+memory of one long piece, with ``--hours`` as if the recordings were so long. With ``--held-out`` the codes of held-out
+recordings, in the codec's voice and spoken by grains of all others, by the figures of the codec. With ``--rebuilt`` the
+Fréchet distance of all recordings through the codec. With ``--own`` that of passages of what was trained on, as they are
+and through the codec: what a prior that only quotes would reach.
 """
 
 import argparse
