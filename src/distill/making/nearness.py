@@ -288,7 +288,7 @@ def excerpts(passages: Sequence[Passage], channels: int) -> list[np.ndarray]:
         parts += [(passage, *part) for part in pairwise([*range(0, last + 1, length), passage.samples])]
     share = MOST_SECONDS * SAMPLE_RATE / sum(passage.samples for passage in passages)
     if share < 1:
-        most = max(1, round(share * len(parts)))  # by their number, so that short recordings count as much as long ones
+        most = max(1, round(share * len(parts)))  # parts are as short as the recordings may be
         parts = [parts[index] for index in np.unique(np.linspace(0, len(parts) - 1, most).astype(np.int64))]
     return [passage.read(start, stop, channels) for passage, start, stop in parts]
 

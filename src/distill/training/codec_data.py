@@ -110,7 +110,7 @@ def counted(recordings: Sequence[Recording]) -> tuple[Passage, ...]:
         for one in whole
         for start in range(0, one.samples, _STRETCH)
     ]
-    return tuple(spread(stretches, int(share * len(stretches))))  # many are shorter where recordings are
+    return tuple(spread(stretches, int(share * len(stretches))))  # stretches are as short as recordings may be
 
 
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
